@@ -1,0 +1,264 @@
+"""The words of the product as values: frozen, keyword-only, JSON in and out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.core.states import FINAL, State
+
+Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+
+
+class Model(BaseModel):
+    """Base of all values that cross a border: immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Strategy(StrEnum):
+    """How the pending migrations are applied; see docs/concepts.md."""
+
+    AUTO = "auto"
+    ATOMIC = "atomic"
+    PER_MIGRATION = "per_migration"
+    STATEMENT = "statement"
+
+
+class Severity(StrEnum):
+    """What a finding or a failed check means: `error` stops or undoes the deploy."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class RunMode(StrEnum):
+    """How one migration file is executed (the Supabase CLI's three ways)."""
+
+    TRANSACTION = "transaction"  # one transaction, history row inside
+    SINGLY = "singly"  # the file holds its own BEGIN/COMMIT: statement by statement, then the row
+    NO_TRANSACTION = "no_transaction"  # `-- pg-delta: transaction=false`, or statements that refuse one
+
+
+class Finding(Model):
+    """Something noticed before anything was touched."""
+
+    code: str
+    severity: Severity
+    message: str
+    hint: str = ""
+    where: dict[str, str | int] = Field(default_factory=dict)
+
+
+class Verdict(StrEnum):
+    """What a check said. `errored`: it could not run, which is never a pass."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERRORED = "errored"
+
+
+class CheckResult(Model):
+    """One check, run once.
+
+    `phase` is `preflight`, `migration:<version>` or `final`; `seconds` is wall time.
+    """
+
+    id: str
+    title: str
+    phase: str
+    verdict: Verdict
+    severity: Severity
+    expected: str
+    observed: str
+    hint: str = ""
+    seconds: float = 0.0
+
+
+class Failure(Model):
+    """Why a deploy did not succeed, and where.
+
+    `version`, `file`, `line`, `statement` (1-based) name the migration, if one is to blame;
+    `check` the check; `cause` is `statement`, `check`, `cancelled`, `lost_connection`, `preflight`, `backup` or `agent`.
+    """
+
+    cause: str
+    code: str
+    message: str
+    hint: str = ""
+    version: str = ""
+    file: str = ""
+    line: int = 0
+    statement: int = 0
+    sql: str = ""
+    sqlstate: str = ""
+    detail: str = ""
+    check: str = ""
+    runbook_hints: tuple[str, ...] = ()
+
+
+class EventKind(StrEnum):
+    """What an event tells; docs/events.md lists the keys of `data` for each.
+
+    STATE            from, to, move
+    STEP_STARTED     step
+    STEP_FINISHED    step, seconds, ok
+    FINDING          code, severity, hint
+    MIGRATION_STARTED   version, name, index, total, statements, mode
+    MIGRATION_FINISHED  version, name, index, total, seconds
+    STATEMENT        version, index, total, line, tag, seconds
+    NOTICE           version, severity, detail, hint
+    MONITOR          version, name, values (dict), done, total, eta_s
+    PROGRESS         what, phase, done, total   (pg_stat_progress_*; backup bytes; snapshot tables)
+    LOCK_WAIT        version, attempt, blockers (list of pid, user, application, query, seconds)
+    CHECK            a CheckResult as dict
+    SNAPSHOT         tables, rows, bytes, values (dict), seconds
+    BACKUP           id, location, bytes, files, seconds
+    RUNG             rung (1, 2, 4), name, ok, differences (list of str)
+    FAILURE          a Failure as dict
+    METRIC           name, labels, value
+    LOG              anything
+    """
+
+    STATE = "state"
+    STEP_STARTED = "step_started"
+    STEP_FINISHED = "step_finished"
+    FINDING = "finding"
+    MIGRATION_STARTED = "migration_started"
+    MIGRATION_FINISHED = "migration_finished"
+    STATEMENT = "statement"
+    NOTICE = "notice"
+    MONITOR = "monitor"
+    PROGRESS = "progress"
+    LOCK_WAIT = "lock_wait"
+    CHECK = "check"
+    SNAPSHOT = "snapshot"
+    BACKUP = "backup"
+    RUNG = "rung"
+    FAILURE = "failure"
+    METRIC = "metric"
+    LOG = "log"
+
+
+class NewEvent(Model):
+    """An event that has no number yet. `message` is one line that stands by itself."""
+
+    kind: EventKind
+    message: str
+    at: datetime
+    severity: Severity = Severity.INFO
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Event(NewEvent):
+    """An event of a deploy; `seq` counts from 1 without gaps within its deploy."""
+
+    deploy_id: str
+    seq: int
+
+
+class DeployRequest(Model):
+    """What somebody asked for.
+
+    `plan_fingerprint`: refuse to run if the plan has changed since; "" takes the plan as it is found.
+    `until`: stop after this version; "" means all. `include_all`: also apply versions older than the last remote one.
+    """
+
+    project: str
+    strategy: Strategy = Strategy.AUTO
+    plan_fingerprint: str = ""
+    until: str = ""
+    include_all: bool = False
+    requested_by: str = "cli"
+
+
+class Deploy(Model):
+    """One execution of a plan, as the store holds it."""
+
+    id: str
+    project: str
+    state: State
+    request: DeployRequest
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None = None
+    cancel_reason: str = ""
+    strategy: Strategy | None = None
+    versions: tuple[str, ...] = ()
+    backup_id: str = ""
+    failure: Failure | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to this deploy."""
+        return self.state in FINAL
+
+
+class TableMark(Model):
+    """A table's content in two numbers: rows, and an order-independent hash of all of them."""
+
+    rows: int
+    hash: str
+    bytes: int = 0
+
+
+class Snapshot(Model):
+    """What the database was before: compared after.
+
+    `values`: the runbook's named values, each a scalar. `tables`: by qualified name.
+    `catalog`: md5 of the canonical definition, by object identity (`kind:name`).
+    """
+
+    taken_at: datetime
+    values: dict[str, Any] = Field(default_factory=dict)
+    tables: dict[str, TableMark] = Field(default_factory=dict)
+    catalog: dict[str, str] = Field(default_factory=dict)
+    sequences: dict[str, int | None] = Field(default_factory=dict)
+    history: tuple[str, ...] = ()
+
+
+class BackupState(StrEnum):
+    """`published`: complete and checksummed. `verified`: has been restored somewhere and compared."""
+
+    PUBLISHED = "published"
+    VERIFIED = "verified"
+    DAMAGED = "damaged"
+
+
+class BackupRecord(Model):
+    """What the store knows of a backup; the manifest beside the files knows more."""
+
+    id: str
+    project: str
+    created_at: datetime
+    location: str
+    state: BackupState
+    bytes: int
+    deploy_id: str = ""
+    verified_at: datetime | None = None
+
+
+class OutboxState(StrEnum):
+    """`dead`: given up after the last attempt; kept for a person to look at."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    DEAD = "dead"
+
+
+class OutboxMessage(Model):
+    """One message for one notification target, in the order it must arrive there."""
+
+    id: int
+    target: str
+    deploy_id: str
+    event_seq: int
+    state: OutboxState
+    attempts: int
+    due_at: datetime
+    created_at: datetime
+    last_error: str = ""

@@ -1,0 +1,1 @@
+"""The deploy itself: one module a step, over ports."""

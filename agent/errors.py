@@ -1,0 +1,203 @@
+"""Every error a user can meet, as one tree.
+
+    AgentError
+    ├── InputError          exit 3, HTTP 422   what the user wrote is wrong: settings, migrations, runbook
+    ├── TargetError         exit 4, HTTP 502   the database cannot be reached, or refuses
+    │   └── StatementError  exit 4, HTTP 502   one SQL statement failed; carries the SQLSTATE
+    ├── ToolError           exit 5, HTTP 503   pg_dump and its kin: missing, too old, failed
+    ├── BackupError         exit 5, HTTP 503   a backup cannot be written, read or trusted
+    ├── PreflightError      exit 6, HTTP 409   the deploy was refused before it touched anything
+    ├── BusyError           exit 11, HTTP 409  somebody else is deploying, or owns the volume
+    ├── NotFoundError       exit 12, HTTP 404  no such deploy, backup or version
+    ├── AuthError           exit 13, HTTP 401  the HTTP API was called without a valid token
+    ├── WaitTimeoutError    exit 14, HTTP 504  `wait` ran out of time
+    ├── DeliveryError       exit 15, HTTP 502  a notification did not arrive
+    └── StateError          exit 1, HTTP 409   an illegal transition: a bug, and nothing was changed
+
+Exit codes 7 to 10 belong to how a deploy ended (see `agent.core.states.EXIT_CODES`).
+
+An error says what happened (`message`), what to do (`hint`) and is named by a stable `code`
+(`family.reason`), which is documented in docs/errors.md and never changes its meaning.
+The class gives family, exit code and HTTP status; the code tells one case from another.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AgentError(Exception):
+    """Base of all errors that are shown to a user.
+
+    Args:
+        message: one sentence: what is wrong, and where (file, line, field, host). Never a secret.
+        code: stable name `family.reason`, lower case, for instance `target.unreachable`.
+        hint: one sentence: what to do about it.
+        where: the place, for machines: `{"file": …, "line": …, "column": …, "field": …}`.
+    """
+
+    family: ClassVar[str] = "agent"
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str = "",
+        where: dict[str, str | int] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or f"{self.family}.error"
+        self.hint = hint
+        self.where = dict(where or {})
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as small JSON: `code`, `message`, `hint`, `where`."""
+        return {"code": self.code, "message": self.message, "hint": self.hint, "where": self.where}
+
+
+class InputError(AgentError):
+    """What the user wrote is wrong: a setting, a migration file, a runbook."""
+
+    family = "input"
+    exit_code = 3
+    http_status = 422
+
+
+class TargetError(AgentError):
+    """The database cannot be reached, or refuses what the agent asks."""
+
+    family = "target"
+    exit_code = 4
+    http_status = 502
+
+
+class StatementError(TargetError):
+    """One SQL statement failed on the target.
+
+    Args:
+        message: the server's primary message.
+        sqlstate: five characters, see PostgreSQL documentation, appendix A.
+        detail: the server's DETAIL, or "".
+        server_hint: the server's HINT, or "".
+        position: 1-based character offset in the statement where the server saw the error, or None.
+        context: the server's CONTEXT, or "".
+        constraint: name of the violated constraint, or "".
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        sqlstate: str,
+        detail: str = "",
+        server_hint: str = "",
+        position: int | None = None,
+        context: str = "",
+        constraint: str = "",
+        code: str | None = None,
+        hint: str = "",
+        where: dict[str, str | int] | None = None,
+    ) -> None:
+        super().__init__(message, code=code or "target.statement_failed", hint=hint, where=where)
+        self.sqlstate = sqlstate
+        self.detail = detail
+        self.server_hint = server_hint
+        self.position = position
+        self.context = context
+        self.constraint = constraint
+
+
+class ToolError(AgentError):
+    """A PostgreSQL client program is missing, too old, or failed."""
+
+    family = "tool"
+    exit_code = 5
+    http_status = 503
+
+
+class BackupError(AgentError):
+    """A backup cannot be written, read or trusted."""
+
+    family = "backup"
+    exit_code = 5
+    http_status = 503
+
+
+class PreflightError(AgentError):
+    """The deploy was refused before it touched anything."""
+
+    family = "preflight"
+    exit_code = 6
+    http_status = 409
+
+
+class BusyError(AgentError):
+    """Somebody else is deploying to this database, or owns this volume."""
+
+    family = "busy"
+    exit_code = 11
+    http_status = 409
+
+
+class NotFoundError(AgentError):
+    """There is no such deploy, backup or version."""
+
+    family = "notfound"
+    exit_code = 12
+    http_status = 404
+
+
+class AuthError(AgentError):
+    """The HTTP API was called without a valid token."""
+
+    family = "auth"
+    exit_code = 13
+    http_status = 401
+
+
+class WaitTimeoutError(AgentError):
+    """`wait` ran out of time before the database had the version."""
+
+    family = "wait"
+    exit_code = 14
+    http_status = 504
+
+
+class DeliveryError(AgentError):
+    """A notification did not arrive.
+
+    Args:
+        message: what the receiver answered, without the receiver's URL (it may hold a secret).
+        permanent: trying again cannot help (for instance HTTP 404 or 410).
+        retry_after: seconds the receiver asked to wait, or None.
+    """
+
+    family = "delivery"
+    exit_code = 15
+    http_status = 502
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        retry_after: float | None = None,
+        code: str | None = None,
+        hint: str = "",
+        where: dict[str, str | int] | None = None,
+    ) -> None:
+        super().__init__(message, code=code or "delivery.failed", hint=hint, where=where)
+        self.permanent = permanent
+        self.retry_after = retry_after
+
+
+class StateError(AgentError):
+    """An illegal transition was asked for; nothing was changed."""
+
+    family = "state"
+    exit_code = 1
+    http_status = 409

@@ -1,0 +1,327 @@
+"""What the deploy needs from outside, as protocols. `edges` fill them; `bootstrap` joins them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from agent.core.models import (
+    BackupRecord,
+    BackupState,
+    Deploy,
+    DeployRequest,
+    Event,
+    Failure,
+    NewEvent,
+    OutboxMessage,
+    Strategy,
+)
+from agent.core.states import Move, State
+
+T = TypeVar("T")
+Row = dict[str, Any]
+Params = Mapping[str, Any]
+Names = Mapping[str, str | tuple[str, ...]]
+
+
+class Notice(Protocol):
+    """A NOTICE or WARNING that the server raised while a statement ran."""
+
+    severity: str
+    message: str
+    detail: str
+    hint: str
+    sqlstate: str
+
+
+class Session(Protocol):
+    """One connection to the target.
+
+    `params` fill `%(name)s`; without them the text goes to the server as it is. `names` fill
+    `{name}` with quoted identifiers. A statement that fails raises `StatementError` with its
+    SQLSTATE; a connection that dies raises `TargetError` with code `target.connection_lost`.
+    """
+
+    @property
+    def pid(self) -> int:
+        """The backend's process id."""
+        ...
+
+    async def rows(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> list[Row]:
+        """Run one statement and return all its rows, by column name."""
+        ...
+
+    async def value(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> Any:
+        """Run one statement and return the first column of its only row, or None without a row."""
+        ...
+
+    async def run(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> str:
+        """Run one statement and return its command tag, for instance `CREATE TABLE`."""
+        ...
+
+    async def run_many(self, statements: Sequence[str]) -> None:
+        """Run several statements, in order, with as few round trips as possible, inside the open transaction.
+
+        Raises:
+            StatementError: `where["statement"]` is the 1-based index of the one that failed.
+        """
+        ...
+
+    def transaction(self, *, read_only: bool = False) -> AbstractAsyncContextManager[None]:
+        """BEGIN … COMMIT, or ROLLBACK when the body raises; nested: a savepoint."""
+        ...
+
+    def on_notice(self, listener: Callable[[Notice], None] | None) -> None:
+        """Hear NOTICEs as they are raised (None: stop listening)."""
+        ...
+
+    async def cancel(self) -> None:
+        """Ask the server to cancel what this session is running, from another connection."""
+        ...
+
+    async def in_transaction(self) -> bool:
+        """Whether a transaction block is open (also a failed one)."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection; does nothing the second time."""
+        ...
+
+
+class Target(Protocol):
+    """The database that is deployed to."""
+
+    @property
+    def label(self) -> str:
+        """`host:port/database` for people; never a password."""
+        ...
+
+    async def connect(self, *, purpose: str) -> Session:
+        """Open a session (autocommit). `application_name` becomes `deploy-agent/<purpose>`.
+
+        Raises:
+            TargetError: `target.unreachable`, `target.auth_failed`, `target.tls_refused`,
+                `target.transaction_pooler`, `target.database_missing`, `target.too_many_connections`.
+        """
+        ...
+
+    def session(self, *, purpose: str) -> AbstractAsyncContextManager[Session]:
+        """`connect`, closed at the end of the `async with`."""
+        ...
+
+
+class PgTools(Protocol):
+    """pg_dump, pg_restore and psql, of the server's major version or newer."""
+
+    async def versions(self) -> Mapping[str, str]:
+        """Path and version of each tool found.
+
+        Raises:
+            ToolError: `tool.not_found`.
+        """
+        ...
+
+    async def dump(
+        self, *, server_major: int, schemas: Sequence[str], snapshot_id: str, into: Path, jobs: int
+    ) -> AsyncIterator[int]:
+        """Run `pg_dump --format=directory`; yields the bytes written so far while it runs.
+
+        Raises:
+            ToolError: `tool.too_old`, `tool.failed` (with the tool's last lines), `tool.disk_full`.
+        """
+        ...
+
+    async def listing(self, archive: Path) -> str:
+        """`pg_restore --list` of a directory archive."""
+        ...
+
+    async def restore(self, *, archive: Path, listing: str, before: str, after: str) -> None:
+        """One transaction: the script `before`, the archive's entries in `listing`, the script `after`.
+
+        Raises:
+            ToolError: `tool.failed`; nothing was changed.
+        """
+        ...
+
+
+class ObjectStore(Protocol):
+    """Where backups lie: a folder, S3, GCS, Azure. Keys are relative, with `/`."""
+
+    @property
+    def label(self) -> str:
+        """The place for people: `file:///…` or `s3://bucket/prefix`; never a secret."""
+        ...
+
+    async def put_file(self, key: str, source: Path) -> int:
+        """Store a file under `key`, whole or not at all; returns its size in bytes."""
+        ...
+
+    async def put_bytes(self, key: str, content: bytes) -> None:
+        """Store a small object, whole or not at all."""
+        ...
+
+    async def get_bytes(self, key: str) -> bytes:
+        """Read a small object. Raises NotFoundError."""
+        ...
+
+    async def get_file(self, key: str, into: Path) -> int:
+        """Fetch an object into a file, streamed; returns its size in bytes."""
+        ...
+
+    async def list(self, prefix: str) -> list[tuple[str, int]]:
+        """Keys and sizes in bytes under a prefix, sorted."""
+        ...
+
+    async def delete(self, prefix: str) -> None:
+        """Delete everything under a prefix."""
+        ...
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, cancellably."""
+        ...
+
+
+class DeployStore(Protocol):
+    """The agent's own memory. Each state write, its event and its outbox rows commit together."""
+
+    async def create(self, deploy_id: str, request: DeployRequest, *, now: datetime) -> Deploy:
+        """Record a queued deploy.
+
+        Raises:
+            BusyError: `busy.deploying`: another deploy of the project is not final yet.
+        """
+        ...
+
+    async def get(self, deploy_id: str) -> Deploy:
+        """Raises NotFoundError `notfound.deploy`. An unambiguous prefix of the id is enough."""
+        ...
+
+    async def list(self, *, project: str = "", states: Sequence[State] = (), limit: int = 50) -> list[Deploy]:
+        """Newest first."""
+        ...
+
+    async def transition(
+        self,
+        deploy_id: str,
+        *,
+        expected: State,
+        move: Move,
+        now: datetime,
+        message: str,
+        failure: Failure | None = None,
+        backup_id: str = "",
+        strategy: Strategy | None = None,
+        versions: Sequence[str] | None = None,
+    ) -> State:
+        """`UPDATE … WHERE state = expected`, one event, one outbox row a notifier: one transaction.
+
+        Doing the same move again from a state it already led to changes nothing (steps are at least once).
+
+        Returns:
+            The state now.
+
+        Raises:
+            StateError: `state.illegal`, `state.moved_on`: the deploy is elsewhere; nothing was changed.
+        """
+        ...
+
+    async def append(self, deploy_id: str, events: Sequence[NewEvent]) -> None:
+        """Record events, in order, in one transaction."""
+        ...
+
+    async def events(self, deploy_id: str, *, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Events with `seq > after`, in order."""
+        ...
+
+    async def put_evidence(self, deploy_id: str, name: str, content: str) -> None:
+        """Keep (or replace) a named JSON text of a deploy: plan, snapshot, …"""
+        ...
+
+    async def get_evidence(self, deploy_id: str, name: str) -> str | None:
+        """The text kept under that name, or None."""
+        ...
+
+    async def request_cancel(self, deploy_id: str, *, reason: str, now: datetime) -> Deploy:
+        """Raise the cancel flag; a final deploy is returned as it is."""
+        ...
+
+    async def put_backup(self, record: BackupRecord) -> None:
+        """Insert or replace."""
+        ...
+
+    async def backups(self, *, project: str = "") -> list[BackupRecord]:
+        """Newest first."""
+        ...
+
+    async def set_backup_state(self, backup_id: str, state: BackupState, *, now: datetime) -> None:
+        """Mark verified or damaged."""
+        ...
+
+    async def forget_backup(self, backup_id: str) -> None:
+        """Its files are gone."""
+        ...
+
+    async def due_messages(self, *, now: datetime, limit: int) -> list[OutboxMessage]:
+        """For each target its oldest pending message, if due: order per target is kept."""
+        ...
+
+    async def message_sent(self, message_id: int, *, now: datetime) -> None:
+        """It arrived."""
+        ...
+
+    async def message_failed(self, message_id: int, *, error: str, due_at: datetime | None, now: datetime) -> None:
+        """It did not; try again at `due_at`, or give it up (None: dead)."""
+        ...
+
+    async def read_cursor(self, name: str) -> datetime | None:
+        """A schedule's next due time."""
+        ...
+
+    async def move_cursor(self, name: str, *, expected: datetime | None, to: datetime) -> bool:
+        """Compare and set; False if another got there first."""
+        ...
+
+    async def close(self) -> None:
+        """Release the connections."""
+        ...
+
+
+class Notifier(Protocol):
+    """One chat channel or webhook."""
+
+    @property
+    def name(self) -> str:
+        """The target's name in the settings."""
+        ...
+
+    async def send(self, payload: Mapping[str, Any]) -> None:
+        """Deliver once.
+
+        Raises:
+            DeliveryError: with `retry_after` seconds where the receiver asked for it, and `permanent`.
+        """
+        ...
+
+
+class Ctx(Protocol):
+    """Durable steps: a step that has returned is never run again, across crashes too."""
+
+    @property
+    def deploy_id(self) -> str:
+        """The deploy this workflow runs."""
+        ...
+
+    async def step(self, name: str, action: Callable[[], Awaitable[T]]) -> T:
+        """Run `action` at least once and keep its (small, JSON) result."""
+        ...

@@ -1,0 +1,1 @@
+"""Pure: one view of a deploy that CLI, HTTP and chat render."""
