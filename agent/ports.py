@@ -54,7 +54,7 @@ class Session(Protocol):
         """Run one statement and return all its rows, by column name."""
         ...
 
-    async def value(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> Any:
+    async def value(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> Any:  # noqa: ANN401 - whatever the column holds
         """Run one statement and return the first column of its only row, or None without a row."""
         ...
 
@@ -171,7 +171,7 @@ class ObjectStore(Protocol):
         """Fetch an object into a file, streamed; returns its size in bytes."""
         ...
 
-    async def list(self, prefix: str) -> list[tuple[str, int]]:
+    async def keys(self, prefix: str) -> list[tuple[str, int]]:
         """Keys and sizes in bytes under a prefix, sorted."""
         ...
 
@@ -207,7 +207,7 @@ class DeployStore(Protocol):
         """Raises NotFoundError `notfound.deploy`. An unambiguous prefix of the id is enough."""
         ...
 
-    async def list(self, *, project: str = "", states: Sequence[State] = (), limit: int = 50) -> list[Deploy]:
+    async def deploys(self, *, project: str = "", states: Sequence[State] = (), limit: int = 50) -> list[Deploy]:
         """Newest first."""
         ...
 
@@ -245,7 +245,7 @@ class DeployStore(Protocol):
         ...
 
     async def put_evidence(self, deploy_id: str, name: str, content: str) -> None:
-        """Keep (or replace) a named JSON text of a deploy: plan, snapshot, …"""
+        """Keep (or replace) a named JSON text of a deploy: plan, snapshot."""
         ...
 
     async def get_evidence(self, deploy_id: str, name: str) -> str | None:

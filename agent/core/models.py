@@ -83,7 +83,8 @@ class Failure(Model):
     """Why a deploy did not succeed, and where.
 
     `version`, `file`, `line`, `statement` (1-based) name the migration, if one is to blame;
-    `check` the check; `cause` is `statement`, `check`, `cancelled`, `lost_connection`, `preflight`, `backup` or `agent`.
+    `check` the check; `cause` is one of `statement`, `check`, `cancelled`, `lost_connection`, `preflight`,
+    `backup`, `agent`.
     """
 
     cause: str
