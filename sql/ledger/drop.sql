@@ -1,0 +1,3 @@
+-- Leave nothing behind (one script).
+DROP TABLE IF EXISTS supabase_migrations.deploy_agent_ledger;
+DROP TABLE IF EXISTS supabase_migrations.deploy_agent_fence

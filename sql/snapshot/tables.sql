@@ -1,0 +1,42 @@
+-- The tables whose rows are compared, each with the expression list that its content hash is taken over.
+-- A type is hashed by value where equality means identity, through its binary form where it does not
+-- (1.0 and 1.00 are equal numerics, '1 mon' and '30 days' equal intervals), and as text where it has neither.
+SELECT
+  n.nspname AS schema,
+  c.relname AS name,
+  pg_table_size(c.oid) AS bytes,
+  coalesce(string_agg(
+    CASE
+      WHEN base.typname IN ('bool', 'int2', 'int4', 'int8', 'oid', 'text', 'varchar', 'name', 'uuid', 'date', 'time',
+                            'timestamp', 'timestamptz', 'bytea', 'inet', 'cidr', 'macaddr', 'jsonb')
+        AND base.typnamespace = 'pg_catalog'::regnamespace
+        AND coalesce(coll.collisdeterministic, true) THEN format('%%I', a.attname)
+      WHEN base.typtype = 'e' THEN format('%%I', a.attname)
+      WHEN base.typname IN ('text', 'varchar') THEN format('%%I COLLATE "C"', a.attname)
+      WHEN base.typname = 'numeric' THEN format('numeric_send(%%I)', a.attname)
+      WHEN base.typname = 'float8' THEN format('float8send(%%I)', a.attname)
+      WHEN base.typname = 'float4' THEN format('float4send(%%I)', a.attname)
+      WHEN base.typname = 'interval' THEN format('interval_send(%%I)', a.attname)
+      WHEN base.typcategory = 'A' AND element.typname IN ('bool', 'int2', 'int4', 'int8', 'text', 'varchar', 'uuid')
+        THEN format('array_send(%%I)', a.attname)
+      ELSE format('%%I::text', a.attname)
+    END, ', ' ORDER BY a.attnum
+  ), '') AS columns
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_type AS t ON t.oid = a.atttypid
+LEFT JOIN pg_type AS base ON base.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+LEFT JOIN pg_type AS element ON element.oid = base.typelem
+LEFT JOIN pg_collation AS coll ON coll.oid = a.attcollation
+WHERE n.nspname = ANY (%(schemas)s::text[])
+  AND c.relkind IN ('r', 'm')
+  AND c.relpersistence <> 't'
+  AND (c.relkind = 'r' OR c.relispopulated)
+  AND has_table_privilege(c.oid, 'SELECT')
+  AND NOT EXISTS (
+    SELECT FROM pg_depend AS d
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+  )
+GROUP BY n.nspname, c.relname, c.oid
+ORDER BY pg_table_size(c.oid) DESC, n.nspname, c.relname
