@@ -12,6 +12,7 @@
     ├── AuthError           exit 13, HTTP 401  the HTTP API was called without a valid token
     ├── WaitTimeoutError    exit 14, HTTP 504  `wait` ran out of time
     ├── DeliveryError       exit 15, HTTP 502  a notification did not arrive
+    ├── StoreError          exit 16, HTTP 503  the agent's own store cannot be read or written
     └── StateError          exit 1, HTTP 409   an illegal transition: a bug, and nothing was changed
 
 Exit codes 7 to 10 belong to how a deploy ended (see `agent.core.states.EXIT_CODES`).
@@ -193,6 +194,14 @@ class DeliveryError(AgentError):
         super().__init__(message, code=code or "delivery.failed", hint=hint, where=where)
         self.permanent = permanent
         self.retry_after = retry_after
+
+
+class StoreError(AgentError):
+    """The agent's own store cannot be read or written: locked, read-only, damaged, full, unreachable."""
+
+    family = "store"
+    exit_code = 16
+    http_status = 503
 
 
 class StateError(AgentError):
