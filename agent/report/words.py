@@ -1,0 +1,81 @@
+"""Numbers and texts as people read them; the same words in the terminal, in chat and on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def duration(seconds: float) -> str:
+    """A time span for people: `340 ms`, `4.2 s`, `42 s`, `3 min 12 s`, `2 h 05 min`, `3 d 04 h`.
+
+    Args:
+        seconds: the span in seconds; negative ones (clocks that disagree) count as zero.
+    """
+    seconds = max(seconds, 0.0)
+    if seconds < 0.9995:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours:02} h"
+
+
+def offset(seconds: float) -> str:
+    """A point in time within a deploy: `+0:04.2`, `+12:31.0`, `+1:02:03`."""
+    tenths = round(max(seconds, 0.0) * 10)
+    minutes, rest = divmod(tenths, 600)
+    if minutes < 60:
+        return f"+{minutes}:{rest / 10:04.1f}"
+    hours, minutes = divmod(minutes, 60)
+    return f"+{hours}:{minutes:02}:{rest // 10:02}"
+
+
+def size(byte_count: float) -> str:
+    """Bytes in decimal units: `0 B`, `812 B`, `34.2 MB`, `1.1 GB`."""
+    amount = float(byte_count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 999.5:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 99.95 else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """A number and its noun: `1 table`, `1,204 rows`; `plural` where adding an `s` is wrong."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def clip(text: str, width: int) -> str:
+    """One line of at most `width` characters; white space squeezed, the end marked with `…` when cut."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: max(width - 1, 0)].rstrip() + "…"
+
+
+def listing(items: Sequence[str], *, most: int = 4) -> str:
+    """`a`, `a and b`, `a, b and c`; beyond `most` the rest is counted: `a, b and 7 more`."""
+    shown = list(items)
+    if len(shown) > most:
+        shown = [*shown[: most - 1], f"{len(items) - most + 1} more"]
+    if len(shown) < 2:
+        return "".join(shown)
+    return f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def sentence(text: str) -> str:
+    """The text as a sentence: trimmed, first letter upper case, a full stop at its end."""
+    text = text.strip()
+    if not text:
+        return ""
+    if text[-1] not in ".!?…:":
+        text += "."
+    first_word = text.split(maxsplit=1)[0]
+    return text[0].upper() + text[1:] if first_word.isalpha() and first_word.islower() else text
