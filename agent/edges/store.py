@@ -1,0 +1,486 @@
+"""The agent's own memory over SQLAlchemy Core: SQLite in WAL mode, or Postgres for several agents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import (
+    Delete,
+    Insert,
+    Row,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from agent.core.models import (
+    BackupRecord,
+    BackupState,
+    Deploy,
+    DeployRequest,
+    Event,
+    EventKind,
+    Failure,
+    NewEvent,
+    OutboxMessage,
+    OutboxState,
+    Severity,
+    Strategy,
+)
+from agent.core.states import FINAL, Move, State, after
+from agent.edges.store_engine import (
+    create_tables,
+    for_reading,
+    for_writing,
+    label_of,
+    make_engine,
+    parse_url,
+    translated,
+)
+from agent.edges.store_rows import clean, event_row, to_deploy, to_event, to_message
+from agent.edges.store_schema import backups, cursors, deploys, events, evidence, outbox
+from agent.errors import BusyError, NotFoundError, StateError
+
+T = TypeVar("T")
+
+LEASE = timedelta(seconds=60)
+"""How long a message belongs to the agent that fetched it; longer than any delivery may take."""
+
+_OPEN = deploys.c.state.not_in([str(state) for state in sorted(FINAL)])
+_COUNT_EVENTS = (
+    update(deploys)
+    .where(deploys.c.id == bindparam("deploy"))
+    .values(last_seq=deploys.c.last_seq + bindparam("more"))
+    .returning(deploys.c.last_seq)
+)
+_ADD_EVENT = insert(events)
+
+
+async def open_store(url: str, *, notify_targets: Sequence[str] | Mapping[str, Collection[State]] = ()) -> SqlStore:
+    """Open the store, creating file and tables where they are missing.
+
+    Args:
+        url: `sqlite:///path` or `postgresql://…`.
+        notify_targets: names of the notification targets; as a mapping, with the states each wants to hear of.
+
+    Raises:
+        InputError: `settings.store_url`.
+        StoreError: `store.too_new`, `store.locked`, `store.corrupt`, `store.read_only`, `store.disk_full`,
+            `store.unreachable`, `store.auth_failed`, …
+    """
+    store = SqlStore(url, notify_targets=notify_targets)
+    try:
+        await store.prepare()
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+class SqlStore:
+    """`agent.ports.DeployStore` over SQLite or Postgres; see `open_store`.
+
+    A write runs to its end even when the task that asked for it is cancelled meanwhile: its
+    outcome is never in doubt.
+    """
+
+    def __init__(self, url: str, *, notify_targets: Sequence[str] | Mapping[str, Collection[State]] = ()) -> None:
+        parsed = parse_url(url)
+        self.label = label_of(parsed)
+        self._targets = {
+            name: frozenset(notify_targets[name]) if isinstance(notify_targets, Mapping) else frozenset(State)
+            for name in notify_targets
+        }
+        with translated(self.label):
+            self._engine = make_engine(parsed)
+        self._reading = for_reading(self._engine)
+        self._dialect = parsed.get_backend_name()
+
+    async def prepare(self) -> None:
+        """Create the tables where they are missing, and check their version."""
+        async with self._write(synced=True) as connection:
+            await connection.run_sync(create_tables)
+
+    async def close(self) -> None:
+        """Release the connections."""
+        await self._engine.dispose()
+
+    # --- deploys ---
+
+    async def create(self, deploy_id: str, request: DeployRequest, *, now: datetime) -> Deploy:
+        """See `DeployStore.create`. The same id with the same request again changes nothing."""
+        return await _to_the_end(self._create(deploy_id, request, now))
+
+    async def _create(self, deploy_id: str, request: DeployRequest, now: datetime) -> Deploy:
+        row = {
+            "id": deploy_id,
+            "project": request.project,
+            "state": State.QUEUED,
+            "request": request.model_dump_json(),
+            "created_at": now,
+            "updated_at": now,
+            "last_seq": 1,
+        }
+        async with self._write(synced=True) as connection:
+            # The unique index decides, not a look beforehand: two agents may ask at the same moment.
+            made = await connection.execute(
+                self._insert(deploys).values(row).on_conflict_do_nothing().returning(deploys.c.id)
+            )
+            if made.scalar() is not None:
+                data = {"from": "", "to": State.QUEUED, "move": ""}
+                message = f"Deploy of {request.project} queued by {request.requested_by}"
+                queued = NewEvent(kind=EventKind.STATE, message=message, at=now, data=data)
+                await self._tell(connection, deploy_id, 1, queued, State.QUEUED)
+                return await _deploy(connection, deploy_id)
+            same = await connection.execute(select(deploys).where(deploys.c.id == deploy_id))
+            if found := same.first():
+                deploy = to_deploy(found)
+                if deploy.request == request:
+                    return deploy
+                raise StateError(f"there is already another deploy {deploy_id}", code="state.duplicate")
+            other = await connection.scalar(select(deploys.c.id).where(deploys.c.project == request.project, _OPEN))
+        raise BusyError(
+            f"deploy {other or '(just ended)'} of project {request.project} is not finished",
+            code="busy.deploying",
+            hint=f"Wait for it, or cancel it: deploy-agent cancel {other}" if other else "Try again.",
+            where={"deploy_id": other} if other else None,
+        )
+
+    async def get(self, deploy_id: str) -> Deploy:
+        """See `DeployStore.get`. Raises also NotFoundError `notfound.ambiguous`."""
+        async with self._read() as connection:
+            return await _deploy(connection, deploy_id)
+
+    async def deploys(self, *, project: str = "", states: Sequence[State] = (), limit: int = 50) -> list[Deploy]:
+        """See `DeployStore.deploys`."""
+        query = select(deploys).order_by(deploys.c.created_at.desc(), deploys.c.id.desc()).limit(limit)
+        if project:
+            query = query.where(deploys.c.project == project)
+        if states:
+            query = query.where(deploys.c.state.in_([str(state) for state in states]))
+        return [to_deploy(row) for row in await self._rows(query)]
+
+    async def transition(
+        self,
+        deploy_id: str,
+        *,
+        expected: State,
+        move: Move,
+        now: datetime,
+        message: str,
+        failure: Failure | None = None,
+        backup_id: str = "",
+        strategy: Strategy | None = None,
+        versions: Sequence[str] | None = None,
+    ) -> State:
+        """See `DeployStore.transition`."""
+        new = after(expected, move)
+        values: dict[str, Any] = {"state": str(new), "updated_at": now, "last_seq": deploys.c.last_seq + 1}
+        if new in FINAL:
+            values["finished_at"] = now
+        if failure is not None:
+            values["failure"] = failure.model_dump_json()
+        if backup_id:
+            values["backup_id"] = backup_id
+        if strategy is not None:
+            values["strategy"] = str(strategy)
+        if versions is not None:
+            values["versions"] = to_json(tuple(versions)).decode()
+        event = NewEvent(
+            kind=EventKind.STATE,
+            message=message,
+            at=now,
+            severity=Severity.INFO if failure is None else Severity.ERROR,
+            data={"from": str(expected), "to": str(new), "move": str(move)},
+        )
+        return await _to_the_end(self._transition(deploy_id, expected, new, values, event))
+
+    async def _transition(
+        self, deploy_id: str, expected: State, new: State, values: dict[str, Any], event: NewEvent
+    ) -> State:
+        async with self._write(synced=True) as connection:
+            moved = await connection.execute(
+                update(deploys)
+                .where(deploys.c.id == deploy_id, deploys.c.state == str(expected))
+                .values(values)
+                .returning(deploys.c.last_seq)
+            )
+            seq = moved.scalar()
+            if seq is not None:
+                await self._tell(connection, deploy_id, seq, event, new)
+                return new
+            there = await _deploy(connection, deploy_id, exact=True)
+            last = await connection.scalar(
+                select(events.c.data)
+                .where(events.c.deploy_id == deploy_id, events.c.kind == str(EventKind.STATE))
+                .order_by(events.c.seq.desc())
+                .limit(1)
+            )
+            if last is not None and from_json(last) == event.data:
+                return new
+        raise StateError(
+            f"deploy {deploy_id} is {there.state}, not {expected}",
+            code="state.moved_on",
+            hint="Another worker runs this deploy; this one must stop.",
+        )
+
+    async def request_cancel(self, deploy_id: str, *, reason: str, now: datetime) -> Deploy:
+        """See `DeployStore.request_cancel`. The first reason stays; an event records it."""
+        return await _to_the_end(self._request_cancel(deploy_id, reason or "cancelled", now))
+
+    async def _request_cancel(self, deploy_id: str, reason: str, now: datetime) -> Deploy:
+        async with self._write(synced=True) as connection:
+            found = await _deploy(connection, deploy_id)
+            raised = await connection.execute(
+                update(deploys)
+                .where(deploys.c.id == found.id, _OPEN, deploys.c.cancel_reason == "")
+                .values(cancel_reason=clean(reason), updated_at=now, last_seq=deploys.c.last_seq + 1)
+                .returning(deploys.c.last_seq)
+            )
+            seq = raised.scalar()
+            if seq is not None:
+                event = NewEvent(kind=EventKind.LOG, message=f"Cancel requested: {reason}", at=now)
+                await self._tell(connection, found.id, seq, event, None)
+            return await _deploy(connection, found.id, exact=True)
+
+    # --- events and evidence ---
+
+    async def append(self, deploy_id: str, new: Sequence[NewEvent]) -> None:
+        """See `DeployStore.append`."""
+        if new:
+            await _to_the_end(self._append(deploy_id, new))
+
+    async def _append(self, deploy_id: str, new: Sequence[NewEvent]) -> None:
+        async with self._write(synced=False) as connection:
+            counted = await connection.execute(_COUNT_EVENTS, {"deploy": deploy_id, "more": len(new)})
+            last = counted.scalar()
+            if last is None:
+                raise _no_deploy(deploy_id)
+            first = last - len(new) + 1
+            await connection.execute(_ADD_EVENT, [event_row(deploy_id, first + i, e) for i, e in enumerate(new)])
+
+    async def events(self, deploy_id: str, *, after: int = 0, limit: int = 1000) -> list[Event]:
+        """See `DeployStore.events`."""
+        query = (
+            select(events)
+            .where(events.c.deploy_id == deploy_id, events.c.seq > after)
+            .order_by(events.c.seq)
+            .limit(limit)
+        )
+        return [to_event(row) for row in await self._rows(query)]
+
+    async def put_evidence(self, deploy_id: str, name: str, content: str) -> None:
+        """See `DeployStore.put_evidence`. Raises NotFoundError `notfound.deploy`."""
+
+        async def work() -> None:
+            async with self._write(synced=True) as connection:
+                await _deploy(connection, deploy_id, exact=True)
+                await connection.execute(
+                    self._upsert(evidence, {"deploy_id": deploy_id, "name": name, "content": content})
+                )
+
+        await _to_the_end(work())
+
+    async def get_evidence(self, deploy_id: str, name: str) -> str | None:
+        """See `DeployStore.get_evidence`."""
+        query = select(evidence.c.content).where(evidence.c.deploy_id == deploy_id, evidence.c.name == name)
+        rows = await self._rows(query)
+        return rows[0].content if rows else None
+
+    # --- backups ---
+
+    async def put_backup(self, record: BackupRecord) -> None:
+        """See `DeployStore.put_backup`."""
+        await self._change(self._upsert(backups, record.model_dump()))
+
+    async def backups(self, *, project: str = "") -> list[BackupRecord]:
+        """See `DeployStore.backups`."""
+        query = select(backups).order_by(backups.c.created_at.desc(), backups.c.id.desc())
+        if project:
+            query = query.where(backups.c.project == project)
+        return [BackupRecord.model_validate(row._asdict()) for row in await self._rows(query)]
+
+    async def set_backup_state(self, backup_id: str, state: BackupState, *, now: datetime) -> None:
+        """See `DeployStore.set_backup_state`. Raises NotFoundError `notfound.backup`."""
+        values: dict[str, Any] = {"state": str(state)}
+        if state is BackupState.VERIFIED:
+            values["verified_at"] = now
+        if not await self._change(update(backups).where(backups.c.id == backup_id).values(values)):
+            raise NotFoundError(
+                f"there is no backup {backup_id}", code="notfound.backup", hint="See: deploy-agent backup list"
+            )
+
+    async def forget_backup(self, backup_id: str) -> None:
+        """See `DeployStore.forget_backup`. Forgetting an unknown one changes nothing."""
+        await self._change(delete(backups).where(backups.c.id == backup_id))
+
+    # --- outbox ---
+
+    async def due_messages(self, *, now: datetime, limit: int) -> list[OutboxMessage]:
+        """See `DeployStore.due_messages`. Only for this store's targets.
+
+        On Postgres the messages are leased for `LEASE`, so that of several agents one delivers them.
+        """
+        oldest = (
+            select(func.min(outbox.c.id))
+            .where(outbox.c.state == str(OutboxState.PENDING), outbox.c.target.in_(list(self._targets)))
+            .group_by(outbox.c.target)
+        )
+        is_due = and_(outbox.c.id.in_(oldest), outbox.c.due_at <= now)
+        if self._dialect == "sqlite":  # the volume's lock leaves one agent only
+            rows = await self._rows(select(outbox).where(is_due).order_by(outbox.c.id).limit(limit))
+            return [to_message(row) for row in rows]
+        free = or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= now)
+        chosen = select(outbox.c.id).where(is_due, free).order_by(outbox.c.id).limit(limit)
+        claim = (
+            update(outbox)
+            .where(outbox.c.id.in_(chosen.with_for_update(skip_locked=True)))
+            .values(leased_until=now + LEASE)
+            .returning(outbox)
+        )
+
+        async def work() -> list[OutboxMessage]:
+            async with self._write(synced=False) as connection:
+                rows = (await connection.execute(claim)).all()
+            return sorted((to_message(row) for row in rows), key=lambda message: message.id)
+
+        return await _to_the_end(work())
+
+    async def message_sent(self, message_id: int, *, now: datetime) -> None:
+        """See `DeployStore.message_sent`."""
+        values = {"state": str(OutboxState.SENT), "sent_at": now, "attempts": outbox.c.attempts + 1, "last_error": ""}
+        await self._change(update(outbox).where(outbox.c.id == message_id).values(values))
+
+    async def message_failed(self, message_id: int, *, error: str, due_at: datetime | None, now: datetime) -> None:
+        """See `DeployStore.message_failed`."""
+        pending = and_(outbox.c.id == message_id, outbox.c.state == str(OutboxState.PENDING))
+        values = {
+            "state": str(OutboxState.DEAD if due_at is None else OutboxState.PENDING),
+            "due_at": due_at or now,
+            "attempts": outbox.c.attempts + 1,
+            "last_error": clean(error) or "unknown",
+            "leased_until": None,
+        }
+        await self._change(update(outbox).where(pending).values(values))
+
+    async def messages(self, *, state: OutboxState, limit: int = 100) -> list[OutboxMessage]:
+        """The newest messages in that state, of all targets: for `doctor` and metrics."""
+        query = select(outbox).where(outbox.c.state == str(state)).order_by(outbox.c.id.desc()).limit(limit)
+        return [to_message(row) for row in await self._rows(query)]
+
+    # --- schedules ---
+
+    async def read_cursor(self, name: str) -> datetime | None:
+        """See `DeployStore.read_cursor`."""
+        rows = await self._rows(select(cursors.c.due_at).where(cursors.c.name == name))
+        return rows[0].due_at if rows else None
+
+    async def move_cursor(self, name: str, *, expected: datetime | None, to: datetime) -> bool:
+        """See `DeployStore.move_cursor`."""
+        if expected is None:
+            return await self._change(self._insert(cursors).values(name=name, due_at=to).on_conflict_do_nothing())
+        return await self._change(
+            update(cursors).where(cursors.c.name == name, cursors.c.due_at == expected).values(due_at=to)
+        )
+
+    # --- plumbing ---
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        with translated(self.label):
+            async with self._reading.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _write(self, *, synced: bool) -> AsyncIterator[AsyncConnection]:
+        with translated(self.label):
+            async with for_writing(self._engine, synced=synced).begin() as connection:
+                yield connection
+
+    async def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        async with self._read() as connection:
+            rows: Sequence[Row[Any]] = (await connection.execute(query)).all()
+            return rows
+
+    async def _change(self, statement: Insert | Update | Delete) -> bool:
+        """Run one write; whether it changed a row."""
+
+        async def work() -> bool:
+            async with self._write(synced=True) as connection:
+                return (await connection.execute(statement)).rowcount > 0
+
+        return await _to_the_end(work())
+
+    def _insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        return sqlite.insert(table) if self._dialect == "sqlite" else postgresql.insert(table)
+
+    def _upsert(self, table: Table, row: Mapping[str, Any]) -> Insert:
+        """INSERT, or replace the row with the same primary key."""
+        keys = [column.name for column in table.primary_key]
+        return (
+            self._insert(table)
+            .values(row)
+            .on_conflict_do_update(index_elements=keys, set_={k: v for k, v in row.items() if k not in keys})
+        )
+
+    async def _tell(
+        self, connection: AsyncConnection, deploy_id: str, seq: int, event: NewEvent, state: State | None
+    ) -> None:
+        """Insert one event, and a message for each target that wants to hear of `state`."""
+        await connection.execute(_ADD_EVENT, [event_row(deploy_id, seq, event)])
+        rows = [
+            {"target": name, "deploy_id": deploy_id, "event_seq": seq, "due_at": event.at, "created_at": event.at}
+            for name, wanted in self._targets.items()
+            if state in wanted
+        ]
+        if rows:
+            await connection.execute(insert(outbox), rows)
+
+
+async def _to_the_end(work: Awaitable[T]) -> T:
+    """Await `work`; when cancelled meanwhile, let it finish first."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait([task])
+        raise
+
+
+async def _deploy(connection: AsyncConnection, deploy_id: str, *, exact: bool = False) -> Deploy:
+    if not deploy_id:
+        raise _no_deploy(deploy_id)
+    same = deploys.c.id == deploy_id
+    if not exact:
+        same = or_(same, deploys.c.id.startswith(deploy_id, autoescape=True))
+    rows = (await connection.execute(select(deploys).where(same).order_by(deploys.c.id).limit(5))).all()
+    if not rows:
+        raise _no_deploy(deploy_id)
+    chosen = rows[0] if len(rows) == 1 else next((row for row in rows if row.id == deploy_id), None)
+    if chosen is None:
+        raise NotFoundError(
+            f"several deploys begin with {deploy_id}: {', '.join(row.id for row in rows)}",
+            code="notfound.ambiguous",
+            hint="Give more of the id.",
+        )
+    return to_deploy(chosen)
+
+
+def _no_deploy(deploy_id: str) -> NotFoundError:
+    return NotFoundError(f"there is no deploy {deploy_id!r}", code="notfound.deploy", hint="See: deploy-agent history")

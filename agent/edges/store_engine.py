@@ -1,0 +1,205 @@
+"""How the store's database is opened, prepared and spoken to; its failures as `StoreError`.
+
+SQLite: write-ahead log, foreign keys, writers queue at BEGIN IMMEDIATE for at most `BUSY_TIMEOUT_S`.
+A state change is synced to the disk before it is reported (`synchronous = FULL`); other writes
+survive a killed process at once and a power cut with the next state change (`NORMAL`).
+See https://www.sqlite.org/pragma.html#pragma_synchronous and https://www.sqlite.org/wal.html.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, event, insert, inspect, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from agent.edges.store_schema import SCHEMA, VERSION, meta, metadata
+from agent.errors import AgentError, InputError, StoreError
+
+BUSY_TIMEOUT_S = 10.0
+_LOCK_KEY = 0x5D_A6E27  # any number of our own: two agents must not create the tables at once
+_SYNC = "agent_synchronous"  # execution option: the mode of a write transaction
+
+_SQLITE_CASES: dict[int, tuple[str, str, str]] = {
+    sqlite3.SQLITE_BUSY: ("locked", "is locked by another process", "Stop the other process, or give each its own."),
+    sqlite3.SQLITE_LOCKED: ("locked", "is locked by another connection", "Stop the other process."),
+    sqlite3.SQLITE_READONLY: ("read_only", "is read-only", "Make the state folder writable for the agent's user."),
+    sqlite3.SQLITE_PERM: ("read_only", "may not be opened", "Make the state folder writable for the agent's user."),
+    sqlite3.SQLITE_CANTOPEN: ("cannot_open", "cannot be opened", "Check that the state folder exists and is writable."),
+    sqlite3.SQLITE_CORRUPT: ("corrupt", "is damaged", "Move the file away; the target's history table is unharmed."),
+    sqlite3.SQLITE_NOTADB: ("corrupt", "is not an SQLite database", "Point `store_url` at another file."),
+    sqlite3.SQLITE_FULL: ("disk_full", "cannot grow: the disk is full", "Free space on the state folder's volume."),
+    sqlite3.SQLITE_IOERR: ("io", "cannot be read or written", "Check the state folder's volume."),
+    sqlite3.SQLITE_CONSTRAINT: ("constraint", "refused a row that breaks a rule", "Please report this as a bug."),
+}
+_POSTGRES_CASES: dict[str, tuple[str, str, str]] = {
+    "55P03": ("locked", "is locked by another session", "Try again; see pg_locks for who holds the lock."),
+    "40P01": ("locked", "ran into a deadlock", "Try again."),
+    "25006": ("read_only", "is read-only", "Point `store_url` at the primary."),
+    "42501": ("no_privilege", "refuses the agent's role", "Grant the role CREATE on the database."),
+    "53100": ("disk_full", "cannot grow: the disk is full", "Free space on the server."),
+    "53300": ("too_many_connections", "has no free connection", "Raise max_connections, or run fewer agents."),
+    "3D000": ("missing", "does not exist", "Create the database that `store_url` names."),
+    "XX001": ("corrupt", "is damaged", "See the PostgreSQL log."),
+    "XX002": ("corrupt", "is damaged", "See the PostgreSQL log."),
+    "28": ("auth_failed", "refuses the user or password", "Check the user and password in `store_url`."),
+    "23": ("constraint", "refused a row that breaks a rule", "Please report this as a bug."),
+    "08": ("unreachable", "cannot be reached", "Check host and port in `store_url`, and that the server runs."),
+    "57P": ("unreachable", "is shutting down or starting", "Try again when the server is up."),
+}
+
+
+def parse_url(url: str) -> URL:
+    """The store's URL with the driver that the agent uses.
+
+    Args:
+        url: `sqlite:///path` or `postgresql://user:password@host/database`, with or without a driver.
+
+    Raises:
+        InputError: `settings.store_url`. The URL itself is not shown: it may hold a password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+    if parsed is None or (backend := parsed.drivername.partition("+")[0]) not in drivers:
+        raise InputError(
+            "store_url is not a URL of a store",
+            code="settings.store_url",
+            hint="Write sqlite:///folder/agent.db or postgresql://user:password@host:5432/database.",
+            where={"field": "store_url"},
+        )
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise InputError(
+            "store_url names no file; a store in memory would forget every deploy",
+            code="settings.store_url",
+            hint="Write sqlite:///folder/agent.db.",
+            where={"field": "store_url"},
+        )
+    return parsed.set(drivername=drivers[backend])
+
+
+def label_of(url: URL) -> str:
+    """The store for people: the file, or host and database; never a password."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else f"{url.host or 'localhost'}/{url.database}"
+
+
+def make_engine(url: URL) -> AsyncEngine:
+    """An engine with the settings that the store relies on; opens nothing yet."""
+    if url.get_backend_name() == "postgresql":
+        # A pooler in transaction mode must not see prepared statements; a dead server must not hang the agent.
+        arguments = {"prepare_threshold": None, "connect_timeout": 10, "tcp_user_timeout": 30_000}
+        engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_pre_ping=True, connect_args=arguments)
+        return engine.execution_options(schema_translate_map={None: SCHEMA})
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = create_async_engine(url, pool_size=4, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection
+    connection.isolation_level = None  # transactions begin where we say, not before the first INSERT
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+    finally:
+        cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A write takes the write lock at once: upgrading later could fail without waiting. A read is one statement."""
+    wanted = connection.get_execution_options().get(_SYNC)
+    if wanted is None:
+        return
+    if connection.info.get(_SYNC) != wanted:
+        connection.exec_driver_sql(f"PRAGMA synchronous = {wanted}")
+        connection.info[_SYNC] = wanted
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def for_reading(engine: AsyncEngine) -> AsyncEngine:
+    """The engine for single SELECTs: no transaction around them."""
+    return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def for_writing(engine: AsyncEngine, *, synced: bool) -> AsyncEngine:
+    """The engine for write transactions; `synced`: on the disk before COMMIT returns."""
+    return engine.execution_options(**{_SYNC: "FULL" if synced else "NORMAL"})
+
+
+def create_tables(connection: Connection) -> None:
+    """Create what is missing, and check the version.
+
+    Raises:
+        StoreError: `store.too_new`: a newer agent has written this store.
+    """
+    postgres = connection.dialect.name == "postgresql"
+    schema = SCHEMA if postgres else None
+    if not inspect(connection).has_table("meta", schema=schema):
+        if postgres:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        metadata.create_all(connection)
+        if connection.scalar(select(meta.c.value).where(meta.c.key == "version")) is None:
+            connection.execute(insert(meta).values(key="version", value=str(VERSION)))
+    found = connection.scalar(select(meta.c.value).where(meta.c.key == "version"))
+    if found is None or not found.isdigit() or int(found) > VERSION:
+        raise StoreError(
+            f"the store has version {found or 'unknown'}; this agent knows versions up to {VERSION}",
+            code="store.too_new",
+            hint="Run the newer agent that wrote this store, or give this one another store_url.",
+        )
+
+
+@contextmanager
+def translated(label: str) -> Iterator[None]:
+    """Turn what the database libraries raise into `StoreError`, by error code, never by message text.
+
+    Args:
+        label: the store for people.
+    """
+    try:
+        yield
+    except AgentError:
+        raise
+    except PoolTimeoutError as error:
+        raise _error(label, ("locked", "has no free connection", "Try again."), "") from error
+    except DBAPIError as error:
+        raise _from_driver(label, error.orig) from error
+    except (sqlite3.Error, psycopg.Error) as error:
+        raise _from_driver(label, error) from error
+    except OSError as error:
+        case = ("cannot_open", "cannot be opened", "Check that the state folder exists and is writable.")
+        raise _error(label, case, error.strerror or "") from error
+
+
+def _from_driver(label: str, error: BaseException | None) -> StoreError:
+    case = None
+    detail = ""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", None)
+        case = None if code is None else _SQLITE_CASES.get(code & 0xFF)
+        detail = str(error)
+    elif isinstance(error, psycopg.Error):
+        state = error.sqlstate or "08"  # without an SQLSTATE the server was never heard
+        case = next((_POSTGRES_CASES[state[:n]] for n in (5, 3, 2) if state[:n] in _POSTGRES_CASES), None)
+        # The primary message only: a connection error's text may repeat the connection string.
+        detail = (error.diag.message_primary or "") if error.sqlstate else type(error).__name__
+    return _error(label, case or ("failed", "failed", "See the cause in the agent's log."), detail)
+
+
+def _error(label: str, case: tuple[str, str, str], detail: str) -> StoreError:
+    name, what, hint = case
+    tail = f" ({detail})" if detail else ""
+    return StoreError(f"the store {label} {what}{tail}", code=f"store.{name}", hint=hint)
