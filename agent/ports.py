@@ -30,11 +30,30 @@ Names = Mapping[str, str | tuple[str, ...]]
 class Notice(Protocol):
     """A NOTICE or WARNING that the server raised while a statement ran."""
 
-    severity: str
-    message: str
-    detail: str
-    hint: str
-    sqlstate: str
+    @property
+    def severity(self) -> str:
+        """NOTICE, WARNING or INFO."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """The primary message."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """The DETAIL, or ""."""
+        ...
+
+    @property
+    def hint(self) -> str:
+        """The HINT, or ""."""
+        ...
+
+    @property
+    def sqlstate(self) -> str:
+        """Five characters."""
+        ...
 
 
 class Session(Protocol):

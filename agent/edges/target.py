@@ -1,0 +1,409 @@
+"""The target database over psycopg 3 (async): sessions, statements, transactions, notices, cancellation.
+
+psycopg's errors end here; `target_errors` names them. Nothing is decided here: no retry, no timeout but the
+connection's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import generators, pq, sql
+from psycopg.adapt import Transformer
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import Diagnostic
+from psycopg.waiting import Wait
+from pydantic import SecretStr
+
+from agent import sql as files
+from agent.edges import target_diagnosis as diagnosis
+from agent.edges import target_errors as errors
+from agent.errors import StatementError, TargetError
+from agent.ports import Names, Notice, Params, Row
+
+_OPEN = frozenset({pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR, pq.TransactionStatus.ACTIVE})
+_SEPARATOR = "\n;\n"  # the newline first: a piece may end in a `--` comment
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerNotice:
+    """A NOTICE or WARNING; implements `ports.Notice`."""
+
+    severity: str
+    message: str
+    detail: str
+    hint: str
+    sqlstate: str
+
+
+class PsycopgTarget:
+    """One database, by its connection string; implements `ports.Target`.
+
+    Args:
+        dsn: URL or keyword form, as libpq takes it; what it says wins over the arguments here.
+        connect_timeout_s: seconds for each address of the host.
+        dead_after_s: seconds without an answer from the peer's TCP stack until a connection counts as lost.
+
+    Raises:
+        InputError: `input.database_url`: the connection string cannot be parsed.
+    """
+
+    def __init__(self, dsn: SecretStr, *, connect_timeout_s: int = 10, dead_after_s: int = 60) -> None:
+        try:
+            given = conninfo_to_dict(dsn.get_secret_value())
+        except psycopg.ProgrammingError:
+            raise errors.bad_dsn() from None
+        # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+        self._params: dict[str, Any] = {
+            "connect_timeout": connect_timeout_s,
+            "keepalives": 1,
+            "keepalives_idle": max(1, dead_after_s // 2),
+            "keepalives_interval": max(1, dead_after_s // 6),
+            "keepalives_count": 3,
+            "tcp_user_timeout": dead_after_s * 1000,
+            **given,
+            "client_encoding": "UTF8",
+        }
+        self._label = diagnosis.label(self._params)
+        self._pooler_checked = False
+
+    @property
+    def label(self) -> str:
+        """`host:port/database`."""
+        return self._label
+
+    async def connect(self, *, purpose: str) -> PsycopgSession:
+        """See `ports.Target.connect`."""
+        session = await self._open(purpose)
+        try:
+            await self._refuse_transaction_pooler(session)
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    @asynccontextmanager
+    async def _session(self, purpose: str) -> AsyncIterator[PsycopgSession]:
+        session = await self.connect(purpose=purpose)
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    def session(self, *, purpose: str) -> AbstractAsyncContextManager[PsycopgSession]:
+        """See `ports.Target.session`."""
+        return self._session(purpose)
+
+    async def _open(self, purpose: str) -> PsycopgSession:
+        params = {**self._params, "application_name": f"deploy-agent/{purpose}"}
+        try:
+            connection = await psycopg.AsyncConnection.connect(autocommit=True, prepare_threshold=None, **params)
+        except psycopg.Error as error:
+            raise await diagnosis.explain(error, self._params, self._label) from error
+        session = PsycopgSession(connection, label=self._label)
+        try:
+            await session.start()
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    async def _refuse_transaction_pooler(self, session: PsycopgSession) -> None:
+        """A pooler hides the backend's pid; then see whether two clients are given the same backend.
+
+        In session mode a backend belongs to one client until that client leaves. In transaction mode it is free after
+        each statement, so a second client gets it, or takes it away from the first.
+        """
+        if self._pooler_checked or not session.behind_pooler:
+            return
+        other = await self._open("pooler-check")
+        try:
+            async with other.transaction(read_only=True):
+                held = await other.value("SELECT pg_backend_pid()")
+                again = await session.value("SELECT pg_backend_pid()")
+        finally:
+            await other.close()
+        if held == session.pid or again != session.pid or diagnosis.port(self._params) == "6543":
+            raise diagnosis.transaction_pooler(self._label)
+        self._pooler_checked = True
+
+
+class PsycopgSession:
+    """One connection; implements `ports.Session`. Made by `PsycopgTarget.connect`."""
+
+    def __init__(self, connection: psycopg.AsyncConnection, *, label: str) -> None:
+        self._connection = connection
+        self._label = label
+        self._pid = 0
+        self._version = 0
+        self._depth = 0
+        self._cancelled = False
+        self._listener: Callable[[Notice], None] | None = None
+        connection.add_notice_handler(self._heard)
+
+    @property
+    def pid(self) -> int:
+        """The backend's process id, as the server itself says (behind a pooler libpq's differs)."""
+        return self._pid
+
+    @property
+    def server_version(self) -> int:
+        """`server_version_num`, for instance 170004."""
+        return self._version
+
+    @property
+    def behind_pooler(self) -> bool:
+        """Whether something between the agent and the server answers for it."""
+        return self._connection.info.backend_pid != self._pid
+
+    async def start(self) -> None:
+        """Send the session's first words."""
+        results = await self._query(files.load("target/connect"))
+        answer = results[-1]
+        self._pid = int(answer.get_value(0, 0) or 0)
+        self._version = int(answer.get_value(0, 1) or 0)
+
+    async def rows(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> list[Row]:
+        """See `ports.Session.rows`."""
+        result = await self._one(sql, params, names)
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            return []
+        columns = [(result.fname(index) or b"").decode() for index in range(result.nfields)]
+        loader = Transformer(self._connection)
+        loader.set_pgresult(result)
+        return loader.load_rows(0, result.ntuples, lambda values: dict(zip(columns, values, strict=True)))
+
+    async def value(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> Any:  # noqa: ANN401 - whatever the column holds
+        """See `ports.Session.value`."""
+        rows = await self.rows(sql, params, names=names)
+        return next(iter(rows[0].values())) if rows else None
+
+    async def run(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> str:
+        """See `ports.Session.run`."""
+        return ((await self._one(sql, params, names)).command_status or b"").decode()
+
+    async def run_many(self, statements: Sequence[str]) -> None:
+        """See `ports.Session.run_many`: one message of the simple query protocol.
+
+        The server parses the whole text before it runs the first statement, so a syntax error anywhere stops all.
+        """
+        if not statements:
+            return
+        text = _SEPARATOR.join(statements)
+        try:
+            await self._query(text)
+        except StatementError as error:
+            _blame(error, statements)
+            raise
+
+    @asynccontextmanager
+    async def _transaction(self, begin: str) -> AsyncIterator[None]:
+        savepoint = f"deploy_agent_{self._depth}" if self._depth else ""
+        await self._query(f"SAVEPOINT {savepoint}" if savepoint else begin)
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self._depth -= 1
+            if await self.in_transaction():
+                await self._query(
+                    f"ROLLBACK TO SAVEPOINT {savepoint}; RELEASE SAVEPOINT {savepoint}" if savepoint else "ROLLBACK"
+                )
+            raise
+        self._depth -= 1
+        if not await self.in_transaction():
+            raise TargetError(
+                "a statement ended the transaction that was to hold it",
+                code="target.transaction_ended",
+                hint="Take COMMIT and ROLLBACK out of the SQL that runs here.",
+            )
+        tag = (await self._query(f"RELEASE SAVEPOINT {savepoint}" if savepoint else "COMMIT"))[-1].command_status
+        if tag not in {b"COMMIT", b"RELEASE"}:  # COMMIT of a failed transaction answers ROLLBACK, without an error
+            raise TargetError(
+                "the transaction had failed and was rolled back at COMMIT",
+                code="target.transaction_failed",
+                hint="An earlier statement of the transaction failed and its error was ignored.",
+            )
+
+    def transaction(self, *, read_only: bool = False) -> AbstractAsyncContextManager[None]:
+        """See `ports.Session.transaction`.
+
+        Raises:
+            TargetError: `target.transaction_ended`, `target.transaction_failed`: the body did not leave the
+                transaction as it found it; nothing is called committed that is not.
+        """
+        return self._transaction("BEGIN READ ONLY" if read_only else "BEGIN")
+
+    def on_notice(self, listener: Callable[[Notice], None] | None) -> None:
+        """See `ports.Session.on_notice`."""
+        self._listener = listener
+
+    async def cancel(self) -> None:
+        """See `ports.Session.cancel`. Uses the connection's own TLS settings (libpq 17's PQcancelStart)."""
+        self._cancelled = True
+        try:
+            await self._connection.cancel_safe(timeout=10)
+        except psycopg.Error as error:
+            raise errors.connection_lost(self._label, str(error)) from error
+
+    async def in_transaction(self) -> bool:
+        """See `ports.Session.in_transaction`; libpq knows, no round trip."""
+        return self._connection.pgconn.transaction_status in _OPEN
+
+    async def close(self) -> None:
+        """See `ports.Session.close`. A statement that still runs is cancelled first: it must not go on unseen."""
+        if self._connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+            with suppress(psycopg.Error):  # it is given up anyway; the server notices when the socket closes
+                await self._connection.cancel_safe(timeout=5)
+        await self._connection.close()
+
+    async def _one(self, text: str, params: Params | None, names: Names | None) -> pq.abc.PGresult:
+        """Run one statement; its (last) result."""
+        if names:
+            text = sql.SQL(text).format(**_identifiers(names)).as_string(self._connection)
+        if params is None:
+            return (await self._query(text))[-1]
+        _refuse_nul(text)
+        cursor = self._connection.cursor()
+        self._cancelled = False
+        try:
+            await cursor.execute(text.encode(), params)
+        except psycopg.Error as error:
+            raise self._translated(error) from error
+        result = cursor.pgresult
+        if result is None:
+            raise TargetError("the statement was answered without a result", code="target.protocol")
+        return result
+
+    async def _query(self, text: str) -> list[pq.abc.PGresult]:
+        """Send a text, of one statement or several, by the simple query protocol; all results."""
+        _refuse_nul(text)
+        connection = self._connection
+        self._cancelled = False
+        try:
+            async with connection.lock:
+                connection.pgconn.send_query(text.encode())
+                results = await connection.wait(_results(connection.pgconn))
+        except psycopg.Error as error:
+            raise self._translated(error) from error
+        if results[-1].status == pq.ExecStatus.FATAL_ERROR:
+            copying = len(results) > 1 and results[-2].status == pq.ExecStatus.COPY_IN
+            failure = (
+                errors.copy_refused()
+                if copying
+                else errors.from_result(
+                    results[-1], label=self._label, closed=self._is_closed(), cancelled=self._cancelled
+                )
+            )
+            failure.where["done"] = len(results) - (2 if copying else 1)
+            raise failure
+        return results
+
+    def _translated(self, error: psycopg.Error) -> TargetError:
+        return errors.from_statement(error, label=self._label, closed=self._is_closed(), cancelled=self._cancelled)
+
+    def _is_closed(self) -> bool:
+        return self._connection.closed or self._connection.pgconn.status == pq.ConnStatus.BAD
+
+    def _heard(self, diag: Diagnostic) -> None:
+        if self._listener is not None:
+            self._listener(
+                ServerNotice(
+                    severity=diag.severity_nonlocalized or diag.severity or "NOTICE",
+                    message=diag.message_primary or "",
+                    detail=diag.message_detail or "",
+                    hint=diag.message_hint or "",
+                    sqlstate=diag.sqlstate or "",
+                )
+            )
+
+
+def _results(pgconn: pq.abc.PGconn) -> Generator[Any, Any, list[pq.abc.PGresult]]:
+    """All results of what was sent.
+
+    COPY FROM STDIN is answered with a failure, for there is no data to send; what COPY TO STDOUT says is dropped.
+    """
+    yield from generators.send(pgconn)
+    results: list[pq.abc.PGresult] = []
+    while (result := (yield from generators.fetch(pgconn))) is not None:
+        if result.status == pq.ExecStatus.COPY_IN:
+            results.append(result)
+            pgconn.put_copy_end(b"there is no data to copy")
+            yield from generators.send(pgconn)
+        elif result.status == pq.ExecStatus.COPY_OUT:
+            while (size := pgconn.get_copy_data(1)[0]) >= 0:
+                if size == 0:
+                    yield Wait.R
+                    pgconn.consume_input()
+        else:
+            results.append(result)
+    return results
+
+
+def _identifiers(names: Mapping[str, str | tuple[str, ...]]) -> dict[str, sql.Identifier]:
+    return {key: sql.Identifier(*([name] if isinstance(name, str) else name)) for key, name in names.items()}
+
+
+def _refuse_nul(text: str) -> None:
+    """A NUL would cut the statement short without a word: libpq takes C strings."""
+    if "\0" in text:
+        raise StatementError(
+            "the SQL holds a NUL character",
+            sqlstate="22021",
+            position=text.index("\0") + 1,
+            hint="PostgreSQL text cannot hold NUL; remove it from the file.",
+        )
+
+
+def _blame(error: StatementError, statements: Sequence[str]) -> None:
+    """Turn the number of finished statements and the position in the joined text into those of one statement."""
+    done = int(error.where.pop("done", 0))
+    if error.position is not None:
+        offset = error.position - 1
+        for index, statement in enumerate(statements, start=1):
+            if offset < len(statement) + len(_SEPARATOR) or index == len(statements):
+                error.where["statement"] = index
+                error.position = min(offset, len(statement)) + 1
+                return
+            offset -= len(statement) + len(_SEPARATOR)
+    for index, statement in enumerate(statements, start=1):
+        if not is_blank(statement):
+            if done == 0:
+                error.where["statement"] = index
+                return
+            done -= 1
+
+
+def is_blank(statement: str) -> bool:
+    """Whether a text holds only white space and comments: the server answers nothing for it."""
+    at, end = 0, len(statement)
+    while at < end:
+        if statement[at].isspace():
+            at += 1
+        elif statement.startswith("--", at):
+            newline = statement.find("\n", at)
+            at = end if newline < 0 else newline + 1
+        elif statement.startswith("/*", at):
+            at = _after_comment(statement, at)
+        else:
+            return False
+    return True
+
+
+def _after_comment(statement: str, at: int) -> int:
+    """The index behind the block comment at `at`; they nest."""
+    depth = 0
+    while at < len(statement):
+        if statement.startswith("/*", at):
+            depth, at = depth + 1, at + 2
+        elif statement.startswith("*/", at):
+            depth, at = depth - 1, at + 2
+            if depth == 0:
+                break
+        else:
+            at += 1
+    return at
