@@ -23,10 +23,10 @@ PHASE_WORDS = {
 }
 LEVELS = {
     State.SUCCEEDED: Level.GOOD,
-    State.ABORTED: Level.ERROR,
+    State.ABORTED: Level.WARNING,
     State.CANCELLED: Level.WARNING,
-    State.ROLLED_BACK: Level.ERROR,
-    State.RESTORED: Level.ERROR,
+    State.ROLLED_BACK: Level.WARNING,
+    State.RESTORED: Level.WARNING,
     State.NEEDS_OPERATOR: Level.ERROR,
     State.ROLLING_BACK: Level.WARNING,
     State.RESTORING: Level.WARNING,
@@ -197,7 +197,7 @@ def _migration_sentence(story: Story, failure: Failure) -> str:
     if failure.cause != "cancelled":
         state = f" (SQLSTATE {failure.sqlstate})" if failure.sqlstate else ""
         who = "The server said" if failure.sqlstate else "The error was"
-        parts.append(f"{who}: {sentence(failure.message.rstrip('.') + state)}")
+        parts.append(f"{who}: {failure.message.strip().rstrip('.')}{state}.")
         if failure.detail:
             parts.append(f"Detail: {sentence(failure.detail)}")
     return " ".join(parts)
@@ -237,7 +237,7 @@ def _committed(story: Story) -> str:
 def _undone(story: Story) -> str:
     parts = []
     for rung in story.rungs:
-        what = {1: "The transaction was rolled back", 2: "The runbook's rollback scripts were run"}.get(
+        what = {1: "The open transaction was rolled back", 2: "The runbook's rollback scripts were run"}.get(
             rung.rung, "The backup was restored in place"
         )
         if rung.rung == 4 and story.deploy.backup_id:
