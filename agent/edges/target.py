@@ -57,6 +57,8 @@ class PsycopgTarget:
             given = conninfo_to_dict(dsn.get_secret_value())
         except psycopg.ProgrammingError:
             raise errors.bad_dsn() from None
+        if not diagnosis.plausible(given):
+            raise errors.bad_dsn()
         # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
         self._params: dict[str, Any] = {
             "connect_timeout": connect_timeout_s,
@@ -229,14 +231,15 @@ class PsycopgSession:
                 hint="An earlier statement of the transaction failed and its error was ignored.",
             )
 
-    def transaction(self, *, read_only: bool = False) -> AbstractAsyncContextManager[None]:
+    def transaction(self, *, read_only: bool = False, repeatable: bool = False) -> AbstractAsyncContextManager[None]:
         """See `ports.Session.transaction`.
 
         Raises:
             TargetError: `target.transaction_ended`, `target.transaction_failed`: the body did not leave the
                 transaction as it found it; nothing is called committed that is not.
         """
-        return self._transaction("BEGIN READ ONLY" if read_only else "BEGIN")
+        isolation = " ISOLATION LEVEL REPEATABLE READ" if repeatable else ""
+        return self._transaction(f"BEGIN{isolation}{' READ ONLY' if read_only else ''}")
 
     def on_notice(self, listener: Callable[[Notice], None] | None) -> None:
         """See `ports.Session.on_notice`."""
