@@ -1,0 +1,128 @@
+"""Durations, spans of time and ranges of numbers as people write them: `15m`, `15m..25m`, `1000..10000`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from agent.core.models import Model
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|min|s|m|h|d)")
+_DURATION = re.compile(rf"(?:{_PART.pattern}\s*)+")
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
+_RANGE = re.compile(rf"(?P<low>{_NUMBER})?\s*\.\.\s*(?P<high>{_NUMBER})?|(?P<op><=|>=|<|>)\s*(?P<bound>{_NUMBER})")
+
+
+def parse_duration(text: object) -> float:
+    """Seconds.
+
+    Args:
+        text: a number of seconds, or parts with units (`ms`, `s`, `m` or `min`, `h`, `d`), such as `1h30m`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        seconds = float(text)
+    elif isinstance(text, str) and _DURATION.fullmatch(text.strip()):
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    else:
+        raise ValueError(f"{text!r} is not a duration; write for instance 500ms, 5s, 15m or 1h30m")
+    if not 0 <= seconds <= 30 * 86400:
+        raise ValueError(f"{text!r} is not between 0 and 30 days")
+    return seconds
+
+
+def readable_duration(seconds: float) -> str:
+    """For people: `250 ms`, `5 s`, `15 min`, `1 h 30 min`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:g} s" if seconds == int(seconds) else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+class Span(Model):
+    """From `low_s` to `high_s` seconds, both included."""
+
+    low_s: float
+    high_s: float
+
+    def __str__(self) -> str:
+        """For people: `15 min to 25 min`."""
+        if self.low_s == self.high_s:
+            return readable_duration(self.low_s)
+        return f"{readable_duration(self.low_s)} to {readable_duration(self.high_s)}"
+
+
+def parse_span(text: object) -> object:
+    """A `Span` from `15m..25m`, or from one duration."""
+    if not isinstance(text, str | int | float):
+        return text
+    low, separator, high = str(text).partition("..")
+    span = Span(low_s=parse_duration(_number(low)), high_s=parse_duration(_number(high if separator else low)))
+    if span.low_s > span.high_s:
+        raise ValueError(f"{text!r} ends before it begins")
+    return span
+
+
+def _number(text: str) -> str | float:
+    return float(text) if re.fullmatch(_NUMBER, text.strip()) else text
+
+
+class Range(Model):
+    """A range of numbers; a missing bound is open. `exclusive` leaves the bounds out."""
+
+    low: float | None = None
+    high: float | None = None
+    exclusive: bool = False
+
+    def holds(self, number: float) -> bool:
+        """Whether the number lies in the range."""
+        if self.exclusive:
+            return (self.low is None or number > self.low) and (self.high is None or number < self.high)
+        return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
+
+
+def parse_range(text: object) -> object:
+    """A `Range` from `1000..10000`, `<1000`, `>=10`, or one number."""
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return Range(low=text, high=text)
+    if not isinstance(text, str):
+        return text
+    match = _RANGE.fullmatch(text.strip())
+    if match is None or (match["op"] is None and match["low"] is None and match["high"] is None):
+        raise ValueError(f"{text!r} is not a range; write for instance <1000, 1000..10000 or >10000")
+    if match["op"]:
+        bound = float(match["bound"])
+        exclusive = len(match["op"]) == 1
+        return Range(**{"low" if match["op"][0] == ">" else "high": bound}, exclusive=exclusive)
+    low, high = (float(side) if side is not None else None for side in (match["low"], match["high"]))
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{text!r} ends before it begins")
+    return Range(low=low, high=high)
+
+
+def as_list(value: Any) -> Any:  # noqa: ANN401 - whatever the YAML holds
+    """A list as it is; anything else as a list of one."""
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=str | float)]
+"""A duration in seconds, written `500ms`, `5s`, `15m`, `1h30m` or as a number of seconds."""
+
+SpanOfTime = Annotated[Span, BeforeValidator(parse_span, json_schema_input_type=str | float)]
+"""A span of time, written `15m..25m`."""
+
+RangeOfNumbers = Annotated[Range, BeforeValidator(parse_range, json_schema_input_type=str | float)]
+"""A range of numbers, written `<1000`, `1000..10000`, `>10000` or as one number."""
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(as_list, json_schema_input_type=str | list[str])]
+"""One text, or a list of texts."""
