@@ -1,0 +1,69 @@
+"""Is the database what it was? Two snapshots in, the differences out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from agent.core.models import Model, Snapshot, TableMark
+
+
+class Differences(Model):
+    """What is not as it was, one readable line each, by kind."""
+
+    catalog: tuple[str, ...] = ()
+    content: tuple[str, ...] = ()
+    sequences: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every difference, schema first."""
+        return (*self.catalog, *self.history, *self.content, *self.sequences)
+
+    @property
+    def none(self) -> bool:
+        """Whether the two are equal."""
+        return not self.all
+
+
+def differences(before: Snapshot, after: Snapshot) -> Differences:
+    """Compare two snapshots.
+
+    A sequence that has moved on is no difference: PostgreSQL never takes back `nextval`
+    (documentation, "Sequence Manipulation Functions"). One that stands lower is.
+    """
+    return Differences(
+        catalog=tuple(_catalog(before.catalog, after.catalog)),
+        content=tuple(_content(before.tables, after.tables)),
+        sequences=tuple(
+            f"sequence {name} stands at {after.sequences[name]}, it was at {value}"
+            for name, value in sorted(before.sequences.items())
+            if name in after.sequences and value is not None and (after.sequences[name] or 0) < value
+        ),
+        history=tuple(_history(before.history, after.history)),
+    )
+
+
+def _catalog(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    for identity in sorted(before.keys() | after.keys()):
+        if identity not in after:
+            yield f"{identity} is missing"
+        elif identity not in before:
+            yield f"{identity} is new"
+        elif before[identity] != after[identity]:
+            yield f"{identity} is altered"
+
+
+def _content(before: Mapping[str, TableMark], after: Mapping[str, TableMark]) -> Iterator[str]:
+    for name in sorted(before.keys() & after.keys()):
+        old, new = before[name], after[name]
+        if old.rows != new.rows:
+            yield f"table {name} has {new.rows} rows, it had {old.rows}"
+        elif old.hash != new.hash:
+            yield f"table {name} has other content in its {new.rows} rows"
+
+
+def _history(before: tuple[str, ...], after: tuple[str, ...]) -> Iterator[str]:
+    for version in sorted(set(before) ^ set(after)):
+        state = "no longer" if version in before else "still"
+        yield f"version {version} is {state} recorded as applied"

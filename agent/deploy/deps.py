@@ -1,0 +1,205 @@
+"""What a deploy works with: the ports it was given, and the run it is in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from agent import sql
+from agent.core.migrations import Folder
+from agent.core.models import EventKind, Failure, Severity, Snapshot
+from agent.core.planning import Plan
+from agent.core.runbook import Runbook
+from agent.core.states import Move, State
+from agent.deploy.backup import BackupOptions
+from agent.deploy.checks import HttpProbe
+from agent.deploy.emitter import Emitter
+from agent.errors import AgentError, BusyError, StatementError, TargetError
+from agent.ports import Clock, DeployStore, ObjectStore, PgTools, Row, Session, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the settings say about deploys.
+
+    `lock_timeout_s`: how long a statement may wait for a lock before the file is rolled back and tried again,
+    `lock_attempts` times in all. `statement_timeout_s`: 0 means none. `schemas`: empty means all of the application's.
+    `restore`: may rung 4 act by itself. `poll_s`: how often the cancel flag and the observed backend are looked at.
+    """
+
+    project: str
+    schemas: tuple[str, ...] = ()
+    lock_timeout_s: float = 4.0
+    lock_attempts: int = 6
+    statement_timeout_s: float = 0.0
+    restore: Literal["auto", "hold"] = "auto"
+    poll_s: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deps:
+    """The ports, as bootstrap joined them. `jitter` gives numbers between 0 and 1."""
+
+    target: Target
+    tools: PgTools
+    objects: ObjectStore
+    store: DeployStore
+    clock: Clock
+    http: HttpProbe | None
+    jitter: Callable[[], float]
+    read_folder: Callable[[], Folder]
+    read_runbook: Callable[[], Runbook | None]
+    options: Options
+    backup: BackupOptions
+
+
+class Stop(Exception):  # noqa: N818 - it carries a failure, it is not one
+    """Ends what is being done, rolling it back; the failure says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One deploy while a worker has it: nothing here survives a crash, and nothing here has to."""
+
+    deps: Deps
+    deploy_id: str
+    emitter: Emitter
+    resources: AsyncExitStack
+    plan: Plan | None = None
+    runbook: Runbook | None = None
+    before: Snapshot | None = None
+    cancel_reason: str = ""
+    interruptible: bool = False
+    held: tuple[Session, str] | None = None
+    _session: Session | None = field(default=None, repr=False)
+
+    @property
+    def purpose(self) -> str:
+        """What the sessions of this deploy are called, so that they can be found again."""
+        return self.deploy_id
+
+    async def session(self) -> Session:
+        """The one session that holds the deploy lock and does the writing; opened when first asked for.
+
+        Raises:
+            BusyError: `busy.locked`: another deploy holds the lock; it is named.
+            TargetError: the database cannot be reached.
+        """
+        if self._session is None:
+            session = await self.deps.target.connect(purpose=self.purpose)
+            try:
+                await _lock(session, self.deps.clock)
+            except BaseException:
+                await session.close()
+                raise
+            session.on_notice(None)
+            self._session = session
+        return self._session
+
+    async def drop_session(self) -> None:
+        """Close the session (it is lost, or in an unknown state); the next `session()` opens another."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def move(self, state: State, move: Move, message: str, **fields: object) -> State:
+        """Record a transition, after all events before it."""
+        await self.emitter.flush()
+        return await self.deps.store.transition(
+            self.deploy_id,
+            expected=state,
+            move=move,
+            now=self.deps.clock.now(),
+            message=message,
+            **fields,  # type: ignore[arg-type]  # the store's own keywords, passed on
+        )
+
+    def check_cancelled(self) -> None:
+        """Stop here if somebody asked to.
+
+        Raises:
+            Stop: with cause `cancelled`.
+        """
+        if self.cancel_reason:
+            raise Stop(cancelled(self.cancel_reason))
+
+
+def cancelled(reason: str) -> Failure:
+    """The failure of a deploy that a person stopped."""
+    return Failure(cause="cancelled", code="deploy.cancelled", message=f"cancelled: {reason}")
+
+
+def failure_of(error: AgentError, *, cause: str = "agent", **where: object) -> Failure:
+    """An error as the reason of a failed deploy."""
+    extra: dict[str, object] = {}
+    if isinstance(error, StatementError):
+        extra = {"sqlstate": error.sqlstate, "detail": error.detail or error.server_hint}
+    if error.code == "target.connection_lost":
+        cause = "lost_connection"
+    return Failure.model_validate(
+        {"cause": cause, "code": error.code, "message": error.message, "hint": error.hint, **extra, **where}
+    )
+
+
+async def _lock(session: Session, clock: Clock, *, attempts: int = 50) -> None:
+    """Take the deploy lock; end what an earlier worker of the same deploy left running.
+
+    Raises:
+        BusyError: `busy.locked`.
+    """
+    for _ in range(attempts):
+        if await session.value(sql.load("lock/take")):
+            return
+        holders = await session.rows(sql.load("lock/holders"))
+        mine = [row for row in holders if row["own"]]
+        if not mine and holders:
+            raise BusyError(
+                f"another deploy is running on this database: {_name(holders[0])}",
+                code="busy.locked",
+                hint="Wait for it to end, or cancel it where it was started.",
+            )
+        for row in mine:
+            await session.value(sql.load("lock/terminate"), {"pid": row["pid"]})
+        await clock.sleep(0.1)
+    raise BusyError(
+        "the deploy lock is not released by the session of an earlier worker",
+        code="busy.locked",
+        hint="See `select * from pg_stat_activity where application_name like 'deploy-agent/%'`.",
+    )
+
+
+def _name(row: Row) -> str:
+    return f"{row['application_name'] or 'a session'} of {row['usename']} (pid {row['pid']}, since {row['backend_start']:%H:%M:%S})"
+
+
+@asynccontextmanager
+async def watch_cancel(run: Run) -> AsyncIterator[None]:
+    """Look at the cancel flag while the body runs; interrupt the database where that is safe."""
+
+    async def watch() -> None:
+        while True:
+            if not run.cancel_reason:
+                run.cancel_reason = (await run.deps.store.get(run.deploy_id)).cancel_reason
+            session = run._session  # noqa: SLF001 - the run's own
+            if run.cancel_reason and run.interruptible and session is not None:
+                try:
+                    await session.cancel()
+                except TargetError as error:
+                    run.emitter.emit(
+                        EventKind.LOG, f"the running statement could not be cancelled: {error}", severity=Severity.WARNING
+                    )
+            await run.deps.clock.sleep(run.deps.options.poll_s)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,67 @@
+"""Events on their way to the store: buffered, in order, never lost in silence."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any
+
+from agent.core.models import EventKind, NewEvent, Severity
+from agent.ports import Clock, DeployStore
+
+
+class Emitter:
+    """Collects the events of one deploy and writes them in batches.
+
+    `emit` never waits, so it can be called from a NOTICE listener. What is buffered is written when
+    `flush` is called, at the end of the `async with`, and every `every_s` seconds between.
+
+    Raises:
+        AgentError: from `flush`: the store refused. A deploy whose events cannot be kept must stop.
+    """
+
+    def __init__(self, store: DeployStore, clock: Clock, deploy_id: str, *, every_s: float = 0.2) -> None:
+        self._store = store
+        self._clock = clock
+        self._deploy_id = deploy_id
+        self._every_s = every_s
+        self._buffer: list[NewEvent] = []
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def emit(self, kind: EventKind, message: str, *, severity: Severity = Severity.INFO, **data: Any) -> None:  # noqa: ANN401 - whatever the kind documents
+        """Record an event of now; `data` holds the keys that EventKind lists for the kind."""
+        self.put(NewEvent(kind=kind, message=message, at=self._clock.now(), severity=severity, data=data))
+
+    def put(self, event: NewEvent) -> None:
+        """Record an event that somebody else made."""
+        self._buffer.append(event)
+
+    async def flush(self) -> None:
+        """Write what is buffered, in order."""
+        async with self._lock:
+            batch, self._buffer = self._buffer, []
+            if not batch:
+                return
+            try:
+                await self._store.append(self._deploy_id, batch)
+            except BaseException:
+                self._buffer = batch + self._buffer
+                raise
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            await self.flush()
+
+    async def __aenter__(self) -> Emitter:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.flush()

@@ -1,0 +1,175 @@
+"""Undoing a failed deploy: the cheapest rung that brings the database back, each proven against the snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent import sql
+from agent.core.compare import Differences, differences
+from agent.core.models import EventKind, Failure, Severity
+from agent.deploy.deps import Run, failure_of
+from agent.deploy.restore import restore_in_place
+from agent.deploy.snapshot import application_schemas, take_snapshot
+from agent.errors import AgentError
+from agent.ports import Session
+
+
+class NotProven(Exception):  # noqa: N818 - it rolls a transaction back
+    """What was undone does not equal the snapshot."""
+
+    def __init__(self, found: Differences) -> None:
+        super().__init__("differs")
+        self.found = found
+
+
+async def shut_out(run: Run) -> Session:
+    """End what is left of the deploy's own sessions, and let nothing more of it in."""
+    session = await run.session()
+    if await session.in_transaction():
+        await session.run("ROLLBACK")
+    await session.run_many(["RESET ALL", "RESET ROLE"])
+    await session.rows(sql.load("lock/terminate_others"))
+    if await session.value(sql.load("ledger/exists")):
+        await session.run(sql.load("ledger/close"), {"deploy_id": run.deploy_id})
+    return session
+
+
+async def remains(run: Run, session: Session) -> tuple[list[str], bool]:
+    """What the deploy has left in the database.
+
+    Returns:
+        The versions that it committed, and whether statements outside a transaction have run.
+    """
+    assert run.plan is not None and run.before is not None  # noqa: S101, PT018 - set before migrate
+    before = set(run.before.history)
+    columns = await session.rows(sql.load("history/shape"))
+    now = {row["version"] for row in await session.rows(sql.load("history/list_versions"))} if columns else set()
+    ours = [one.migration.version for one in run.plan.scripts if one.migration.version in now - before]
+    partial = False
+    if await session.value(sql.load("ledger/exists")):
+        partial = bool(await session.rows(sql.load("ledger/statements"), {"deploy_id": run.deploy_id}))
+    return ours, partial
+
+
+async def compare(run: Run, session: Session) -> Differences:
+    """The database now against the snapshot, in a transaction of its own or in the open one."""
+    assert run.before is not None  # noqa: S101 - set before migrate
+    async with session.transaction():
+        schemas = await application_schemas(session, run.deps.options.schemas)
+        after = await take_snapshot(session, schemas=schemas, runbook=None, now=run.deps.clock.now())
+    return differences(run.before, after)
+
+
+def report_rung(run: Run, rung: int, name: str, found: Differences | None, *, message: str = "") -> bool:
+    """Record how a rung ended; True if the database is proven to be as before."""
+    proven = found is not None and found.none
+    run.emitter.emit(
+        EventKind.RUNG,
+        message or (f"{name}: the database equals the snapshot" if proven else f"{name}: not as before"),
+        severity=Severity.INFO if proven else Severity.WARNING,
+        rung=rung,
+        name=name,
+        ok=proven,
+        differences=list(found.all[:50]) if found else [],
+    )
+    return proven
+
+
+async def rollback_rung(run: Run, session: Session) -> tuple[bool, Differences]:
+    """Rung 1: nothing of the deploy had committed; prove it.
+
+    Rows that differ while the schema and the history do not were written by the application meanwhile:
+    a transaction that was rolled back leaves none. They are named, and they are no failure.
+    """
+    found = await compare(run, session)
+    if found.content and not (found.catalog or found.history):
+        for line in found.content:
+            run.emitter.emit(EventKind.LOG, f"written by the application meanwhile: {line}")
+        found = found.model_copy(update={"content": (), "sequences": ()})
+    return report_rung(run, 1, "transaction rollback", found), found
+
+
+async def scripts_rung(run: Run, session: Session, versions: Sequence[str]) -> bool:
+    """Rung 2: the runbook's rollback scripts and their history rows, committed only if they are proven.
+
+    Returns:
+        Whether the database is as before. If not, nothing was changed.
+    """
+    scripts = _scripts(run, versions)
+    if not scripts:
+        return False
+    try:
+        async with session.transaction():
+            for name, text in scripts:
+                run.emitter.emit(EventKind.LOG, f"running the rollback script of {name}")
+                await session.run_many([text])
+            await session.run("RESET ROLE")
+            await session.run(sql.load("history/delete"), {"versions": list(versions)})
+            found = await compare(run, session)
+            if not found.none:
+                raise NotProven(found)
+    except NotProven as error:
+        return report_rung(run, 2, "rollback scripts", error.found)
+    except AgentError as error:
+        return report_rung(run, 2, "rollback scripts", None, message=f"rollback scripts failed: {error.message}")
+    return report_rung(run, 2, "rollback scripts", found)
+
+
+def _scripts(run: Run, versions: Sequence[str]) -> list[tuple[str, str]]:
+    """Per migration, newest first, if each has one; else the complete one; else none."""
+    runbook = run.runbook
+    if runbook is None or not versions or not runbook.on_failure.rollback_scripts:
+        return []
+    entries = [(version, runbook.for_version(version)) for version in reversed(versions)]
+    single = [(version, entry.rollback.sql) for version, entry in entries if entry and entry.rollback and entry.rollback.sql]
+    if len(single) == len(versions):
+        return single
+    complete = runbook.rollback.complete
+    return [("the whole deploy", complete.sql)] if complete and complete.sql else []
+
+
+async def restore_rung(run: Run) -> Failure | None:
+    """Rung 4: the application schemas, and what hangs on them outside, from the backup.
+
+    Returns:
+        None if the database is proven to be as before, else why it is not.
+    """
+    deploy = await run.deps.store.get(run.deploy_id)
+    records = {one.id: one for one in await run.deps.store.backups()}
+    record = records.get(deploy.backup_id)
+    if record is None:
+        return Failure(cause="agent", code="restore.no_backup", message=f"the backup {deploy.backup_id!r} is not known")
+    try:
+        await shut_out(run)
+        await restore_in_place(
+            target=run.deps.target,
+            tools=run.deps.tools,
+            objects=run.deps.objects,
+            backup=record,
+            options=run.deps.backup,
+            clock=run.deps.clock,
+            purpose=run.purpose,
+            emit=run.emitter.put,
+        )
+        found = await compare(run, await run.session())
+    except AgentError as error:
+        report_rung(run, 4, "in-place restore", None, message=f"in-place restore failed: {error.message}")
+        return failure_of(error)
+    if report_rung(run, 4, "in-place restore", found):
+        return None
+    return Failure(
+        cause="agent",
+        code="restore.not_proven",
+        message=f"restored, but not equal to the snapshot: {'; '.join(found.all[:5])}",
+        hint="Compare the named objects with the backup before you let the application write again.",
+    )
+
+
+async def clean_up(run: Run, *, succeeded: bool) -> None:
+    """Take away the fence, the ledger, and a history table that was made for a deploy that changed nothing."""
+    session = await run.session()
+    await session.run_many(["RESET ALL", "RESET ROLE"])
+    async with session.transaction():
+        await session.run(sql.load("ledger/drop"))
+        if not succeeded and await run.deps.store.get_evidence(run.deploy_id, "created_history"):
+            await session.run(sql.load("history/drop_created"))

@@ -1,0 +1,86 @@
+"""The snapshot: what the database was, in names, numbers and hashes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from agent import sql
+from agent.core.managed import MANAGED_SCHEMAS
+from agent.core.models import Snapshot, TableMark
+from agent.core.planning import HistoryRow
+from agent.core.runbook import Runbook
+from agent.deploy.checks import read_values
+from agent.errors import TargetError
+from agent.ports import Session, Target
+
+
+async def application_schemas(session: Session, chosen: Sequence[str]) -> tuple[str, ...]:
+    """The schemas that backups, snapshots and restores are about.
+
+    Args:
+        chosen: from the settings; empty means: all but those of Postgres, Supabase and extensions.
+    """
+    if chosen:
+        return tuple(chosen)
+    rows = await session.rows(sql.load("catalog/schemas"), {"managed": list(MANAGED_SCHEMAS)})
+    return tuple(row["name"] for row in rows)
+
+
+async def read_history(session: Session) -> tuple[HistoryRow, ...]:
+    """What the history table says is applied; nothing if there is no such table."""
+    columns = {row["name"] for row in await session.rows(sql.load("history/shape"))}
+    if not columns:
+        return ()
+    complete = {"statements", "name"} <= columns
+    rows = await session.rows(sql.load("history/list" if complete else "history/list_versions"))
+    return tuple(
+        HistoryRow(
+            version=row["version"],
+            name=row["name"] or "",
+            statements=None if row["statements"] is None else tuple(row["statements"]),
+        )
+        for row in rows
+    )
+
+
+async def take_snapshot(
+    session: Session, *, schemas: Sequence[str], runbook: Runbook | None, now: datetime
+) -> Snapshot:
+    """Read the snapshot in the transaction that is open.
+
+    Args:
+        session: inside a transaction (REPEATABLE READ where the snapshot must agree with a backup).
+        schemas: whose objects and rows are taken.
+        runbook: its snapshot queries are read too.
+        now: recorded as the time of the snapshot.
+    """
+    await session.run(sql.load("snapshot/workers"))
+    args = {"schemas": list(schemas)}
+    catalog = {row["identity"]: row["digest"] for row in await session.rows(sql.load("catalog/objects"), args)}
+    sequences = {row["name"]: row["last_value"] for row in await session.rows(sql.load("snapshot/sequences"), args)}
+    tables: dict[str, TableMark] = {}
+    for table in await session.rows(sql.load("snapshot/tables"), args):
+        [mark] = await session.rows(table["query"])
+        tables[table["name"]] = TableMark(rows=mark["rows"], hash=mark["hash"], bytes=table["bytes"])
+    values = await read_values(session, runbook.snapshot) if runbook else {}
+    history = await read_history(session)
+    return Snapshot(
+        taken_at=now,
+        values=values,
+        tables=tables,
+        catalog=catalog,
+        sequences=sequences,
+        history=tuple(row.version for row in history),
+    )
+
+
+@asynccontextmanager
+async def exported(target: Target, *, purpose: str) -> AsyncIterator[tuple[Session, str]]:
+    """A session in a transaction whose snapshot other sessions may share, and that snapshot's id."""
+    async with target.session(purpose=purpose) as session, session.transaction(read_only=True, repeatable=True):
+        snapshot_id = await session.value(sql.load("snapshot/export"))
+        if not isinstance(snapshot_id, str):
+            raise TargetError("the server gave no snapshot id", code="target.no_snapshot")
+        yield session, snapshot_id

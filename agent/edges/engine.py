@@ -1,0 +1,121 @@
+"""The durable engine: DBOS Transact behind `ports.Ctx`.
+
+One workflow, `deploy`, whose steps are the states of a deploy. The engine keeps only ids and the names of states;
+plan, snapshot, events and the cancel flag live in the agent's own store, so that nothing is lost with the engine's.
+DBOS cannot be asked to roll back a cancelled workflow, so its own cancellation is never used (see docs/adr/0001).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, StepOptions
+
+from agent.errors import StoreError
+from agent.ports import Ctx
+
+T = TypeVar("T")
+
+# Ours, not the hash of the code that DBOS would take: an upgraded agent must pick up what the old one left.
+_APPLICATION_VERSION = "deploy-1"
+_NAME = "deploy-agent"
+_WORKFLOW = "deploy"
+
+type_of_body = Callable[[Ctx], Awaitable[str]]
+_body: type_of_body | None = None
+
+
+class DbosCtx:
+    """`ports.Ctx` inside a running workflow."""
+
+    def __init__(self, deploy_id: str) -> None:
+        self._deploy_id = deploy_id
+
+    @property
+    def deploy_id(self) -> str:
+        """The deploy this workflow runs."""
+        return self._deploy_id
+
+    async def step(self, name: str, action: Callable[[], Awaitable[T]]) -> T:
+        """See `ports.Ctx.step`. DBOS does not retry: what may be tried again is for the step to know."""
+
+        async def body() -> T:
+            return await action()
+
+        return await DBOS.run_step_async(StepOptions(name=name), body)
+
+
+@DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=100)
+async def _deploy(deploy_id: str) -> str:
+    if _body is None:
+        raise StoreError("the engine was started without a workflow", code="engine.not_ready")
+    return await _body(DbosCtx(deploy_id))
+
+
+class Engine:
+    """The engine while it runs."""
+
+    async def start(self, deploy_id: str, *, attempt: int = 0) -> None:
+        """Run a deploy in the background.
+
+        Args:
+            attempt: 0 the first time; a workflow that ended without bringing its deploy to an end is started under
+                the next number, since DBOS runs an id only once.
+        """
+        with SetWorkflowID(f"{deploy_id}.{attempt}" if attempt else deploy_id):
+            await DBOS.start_workflow_async(_deploy, deploy_id)
+
+    async def unfinished(self) -> set[str]:
+        """The deploys whose workflow is waiting or running, here or in a worker that died."""
+        rows = await DBOS.list_workflows_async(name=_WORKFLOW, status=["PENDING", "ENQUEUED"], load_output=False)
+        return {str(row.workflow_id).partition(".")[0] for row in rows}
+
+    async def attempts(self, deploy_id: str) -> int:
+        """How many workflows a deploy has had."""
+        rows = await DBOS.list_workflows_async(workflow_id_prefix=deploy_id, load_input=False, load_output=False)
+        return len(rows)
+
+
+@asynccontextmanager
+async def open_engine(url: str, *, executor_id: str, body: type_of_body) -> AsyncIterator[Engine]:
+    """Start the engine; what a dead worker of the same executor id left is picked up at once.
+
+    Args:
+        url: SQLAlchemy URL of the engine's own database: `sqlite:///…` or `postgresql://…`.
+        executor_id: names this container; stable over restarts, and unique among those that share the database.
+        body: the workflow: brings a deploy to its final state. It may run on another event loop than this one.
+    """
+    global _body  # noqa: PLW0603 - DBOS knows workflows by module-level name, once a process
+    _body = body
+    if url.startswith("sqlite:///"):
+        await asyncio.to_thread(_use_wal, Path(url.removeprefix("sqlite:///")))
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+    config: DBOSConfig = {
+        "name": _NAME,
+        "system_database_url": url,
+        "application_version": _APPLICATION_VERSION,
+        "executor_id": executor_id,
+        "serializer": DBOSPortableJSONSerializer(),
+        "log_level": "WARNING",
+        "use_listen_notify": not url.startswith("sqlite"),
+    }
+    DBOS(config=config)
+    try:
+        await asyncio.to_thread(DBOS.launch)
+        yield Engine()
+    finally:
+        await asyncio.to_thread(DBOS.destroy)
+        _body = None
+
+
+def _use_wal(path: Path) -> None:
+    """Readers must not wait for the writer; the mode stays with the file."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
