@@ -90,6 +90,20 @@ class Session(Protocol):
         """
         ...
 
+    def bind(self, sql: str, params: Params, *, names: Names | None = None) -> str:
+        """The statement with its values as quoted literals: for a place in `run_many` or `run_transaction`."""
+        ...
+
+    async def run_transaction(self, statements: Sequence[str]) -> None:
+        """BEGIN, the statements, COMMIT, in one round trip; rolled back whole if one fails.
+
+        Raises:
+            StatementError: `where["statement"]` is the 1-based index of the one that failed;
+                `where["at"] == "commit"` if it was the COMMIT (a deferred constraint).
+            TargetError: `target.transaction_failed`: it was not committed.
+        """
+        ...
+
     def transaction(self, *, read_only: bool = False, repeatable: bool = False) -> AbstractAsyncContextManager[None]:
         """BEGIN … COMMIT, or ROLLBACK when the body raises; nested: a savepoint.
 

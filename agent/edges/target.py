@@ -6,7 +6,7 @@ connection's own.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +22,11 @@ from pydantic import SecretStr
 from agent import sql as files
 from agent.edges import target_diagnosis as diagnosis
 from agent.edges import target_errors as errors
+from agent.edges import target_script as script
 from agent.errors import StatementError, TargetError
 from agent.ports import Names, Notice, Params, Row
 
 _OPEN = frozenset({pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR, pq.TransactionStatus.ACTIVE})
-_SEPARATOR = "\n;\n"  # the newline first: a piece may end in a `--` comment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,19 +188,58 @@ class PsycopgSession:
         """See `ports.Session.run`."""
         return ((await self._one(sql, params, names)).command_status or b"").decode()
 
+    def bind(self, sql: str, params: Params, *, names: Names | None = None) -> str:
+        """See `ports.Session.bind`: psycopg's client-side cursor quotes the values."""
+        text = _with_names(sql, names, self._connection)
+        return psycopg.AsyncClientCursor(self._connection).mogrify(text.encode(), params)
+
     async def run_many(self, statements: Sequence[str]) -> None:
         """See `ports.Session.run_many`: one message of the simple query protocol.
 
-        The server parses the whole text before it runs the first statement, so a syntax error anywhere stops all.
+        The server parses the whole text before it runs the first statement. Where a statement changes how the next
+        ones are parsed, each is sent by itself.
         """
         if not statements:
             return
-        text = _SEPARATOR.join(statements)
+        text = script.join(statements)
+        if script.changes_parsing(text):
+            await self._run_singly(statements)
+            return
         try:
             await self._query(text)
         except StatementError as error:
-            _blame(error, statements)
+            script.blame(error, statements)
             raise
+
+    async def run_transaction(self, statements: Sequence[str]) -> None:
+        """See `ports.Session.run_transaction`."""
+        text = script.join(["BEGIN", *statements, "COMMIT"])
+        try:
+            if script.changes_parsing(text):
+                async with self.transaction():
+                    await self._run_singly(statements)
+                return
+            tag = (await self._query(text))[-1].command_status
+        except StatementError as error:
+            if "done" in error.where:
+                script.blame(error, ["BEGIN", *statements, "COMMIT"])
+                index = int(error.where.pop("statement")) - 1
+                error.where |= {"statement": index} if 0 < index <= len(statements) else {"at": "commit"}
+            raise
+        finally:
+            if await self.in_transaction():
+                await self._query("ROLLBACK")
+        if tag != b"COMMIT":
+            raise _not_committed()
+
+    async def _run_singly(self, statements: Sequence[str]) -> None:
+        for index, statement in enumerate(statements, start=1):
+            try:
+                await self._query(statement)
+            except StatementError as error:
+                del error.where["done"]
+                error.where["statement"] = index
+                raise
 
     @asynccontextmanager
     async def _transaction(self, begin: str) -> AsyncIterator[None]:
@@ -225,11 +264,7 @@ class PsycopgSession:
             )
         tag = (await self._query(f"RELEASE SAVEPOINT {savepoint}" if savepoint else "COMMIT"))[-1].command_status
         if tag not in {b"COMMIT", b"RELEASE"}:  # COMMIT of a failed transaction answers ROLLBACK, without an error
-            raise TargetError(
-                "the transaction had failed and was rolled back at COMMIT",
-                code="target.transaction_failed",
-                hint="An earlier statement of the transaction failed and its error was ignored.",
-            )
+            raise _not_committed()
 
     def transaction(self, *, read_only: bool = False, repeatable: bool = False) -> AbstractAsyncContextManager[None]:
         """See `ports.Session.transaction`.
@@ -266,8 +301,7 @@ class PsycopgSession:
 
     async def _one(self, text: str, params: Params | None, names: Names | None) -> pq.abc.PGresult:
         """Run one statement; its (last) result."""
-        if names:
-            text = sql.SQL(text).format(**_identifiers(names)).as_string(self._connection)
+        text = _with_names(text, names, self._connection)
         if params is None:
             return (await self._query(text))[-1]
         _refuse_nul(text)
@@ -347,8 +381,20 @@ def _results(pgconn: pq.abc.PGconn) -> Generator[Any, Any, list[pq.abc.PGresult]
     return results
 
 
-def _identifiers(names: Mapping[str, str | tuple[str, ...]]) -> dict[str, sql.Identifier]:
-    return {key: sql.Identifier(*([name] if isinstance(name, str) else name)) for key, name in names.items()}
+def _with_names(text: str, names: Names | None, connection: psycopg.AsyncConnection) -> str:
+    """Put quoted identifiers in the place of `{name}`."""
+    if not names:
+        return text
+    quoted = {key: sql.Identifier(*([name] if isinstance(name, str) else name)) for key, name in names.items()}
+    return sql.SQL(text).format(**quoted).as_string(connection)
+
+
+def _not_committed() -> TargetError:
+    return TargetError(
+        "the transaction had failed and was rolled back at COMMIT",
+        code="target.transaction_failed",
+        hint="An earlier statement of the transaction failed and its error was ignored.",
+    )
 
 
 def _refuse_nul(text: str) -> None:
@@ -360,53 +406,3 @@ def _refuse_nul(text: str) -> None:
             position=text.index("\0") + 1,
             hint="PostgreSQL text cannot hold NUL; remove it from the file.",
         )
-
-
-def _blame(error: StatementError, statements: Sequence[str]) -> None:
-    """Turn the number of finished statements and the position in the joined text into those of one statement."""
-    done = int(error.where.pop("done", 0))
-    if error.position is not None:
-        offset = error.position - 1
-        for index, statement in enumerate(statements, start=1):
-            if offset < len(statement) + len(_SEPARATOR) or index == len(statements):
-                error.where["statement"] = index
-                error.position = min(offset, len(statement)) + 1
-                return
-            offset -= len(statement) + len(_SEPARATOR)
-    for index, statement in enumerate(statements, start=1):
-        if not is_blank(statement):
-            if done == 0:
-                error.where["statement"] = index
-                return
-            done -= 1
-
-
-def is_blank(statement: str) -> bool:
-    """Whether a text holds only white space and comments: the server answers nothing for it."""
-    at, end = 0, len(statement)
-    while at < end:
-        if statement[at].isspace():
-            at += 1
-        elif statement.startswith("--", at):
-            newline = statement.find("\n", at)
-            at = end if newline < 0 else newline + 1
-        elif statement.startswith("/*", at):
-            at = _after_comment(statement, at)
-        else:
-            return False
-    return True
-
-
-def _after_comment(statement: str, at: int) -> int:
-    """The index behind the block comment at `at`; they nest."""
-    depth = 0
-    while at < len(statement):
-        if statement.startswith("/*", at):
-            depth, at = depth + 1, at + 2
-        elif statement.startswith("*/", at):
-            depth, at = depth - 1, at + 2
-            if depth == 0:
-                break
-        else:
-            at += 1
-    return at

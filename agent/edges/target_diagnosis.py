@@ -7,6 +7,7 @@ again with a socket of our own, without credentials: a second wrong password can
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 from collections.abc import Mapping
@@ -58,6 +59,19 @@ def label(params: Mapping[str, Any]) -> str:
     """`host:port/database` for people."""
     host = params.get("host") or params.get("hostaddr") or "localhost"
     return f"{host}:{port(params)}/{params.get('dbname') or params.get('user') or ''}"
+
+
+def plausible(params: Mapping[str, Any]) -> bool:
+    """Whether host, port and database name can be what was meant.
+
+    A password whose @ / or : is not percent-encoded ends up in one of them, and would be shown with them.
+    """
+    hosts, ports = str(params.get("host") or ""), str(params.get("port") or "")
+    return (
+        re.fullmatch(r"[\w.:%/,@-]*" if hosts.startswith(("/", "@")) else r"[\w.:%,-]*", hosts) is not None
+        and re.fullmatch(r"[\d,]*", ports) is not None
+        and "@" not in str(params.get("dbname") or "")
+    )
 
 
 def port(params: Mapping[str, Any]) -> str:
@@ -138,7 +152,7 @@ async def _try_address(family: int, address: tuple[Any, ...]) -> str | None:
         except TimeoutError:
             return f"no answer within {_PROBE_S:g} s"
         except OSError as error:
-            return (error.strerror or str(error)).lower()
+            return os.strerror(error.errno).lower() if error.errno else str(error)
     return None
 
 
