@@ -1,0 +1,59 @@
+"""The migrations folder on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from agent.core.migrations import Folder, is_migration, read_config, read_folder, with_config
+from agent.errors import InputError
+
+
+def load_folder(path: Path, *, environ: Mapping[str, str], project_ref: str = "") -> Folder:
+    """Read a folder of migrations, and the `config.toml` beside a folder called `migrations`.
+
+    Folders in the folder are left out, as the CLI does; a link counts as a file.
+
+    Args:
+        path: the folder, for instance `supabase/migrations` or `scripts`.
+        environ: environment variables that `config.toml` may name.
+        project_ref: the target's ref, for `[remotes.*]` in `config.toml`; "" if it has none.
+
+    Raises:
+        InputError: `input.migrations_missing`, `input.migrations_not_a_folder`, `input.migrations_unreadable`.
+    """
+    try:
+        files = {
+            entry.name: entry.read_bytes() if is_migration(entry.name) else b""
+            for entry in path.iterdir()
+            if entry.is_symlink() or not entry.is_dir()
+        }
+        config = path.parent / "config.toml"
+        text = config.read_text(encoding="utf-8") if path.name == "migrations" and config.is_file() else None
+    except FileNotFoundError as error:
+        raise InputError(
+            f"there is no {error.filename}",
+            code="input.migrations_missing",
+            hint="Set `migrations` (or DEPLOY_AGENT_MIGRATIONS) to the folder that holds the migrations.",
+            where={"file": str(error.filename)},
+        ) from error
+    except NotADirectoryError as error:
+        raise InputError(
+            f"{path} is not a folder",
+            code="input.migrations_not_a_folder",
+            hint="Set `migrations` to the folder, not to a file in it.",
+            where={"file": str(path)},
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        place = getattr(error, "filename", None) or path.parent / "config.toml"
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise InputError(
+            f"{place} cannot be read: {reason}",
+            code="input.migrations_unreadable",
+            hint="Check the file, and that the agent's user may read it.",
+            where={"file": str(place)},
+        ) from error
+    folder = read_folder(files, label=str(path))
+    if text is None:
+        return folder
+    return with_config(folder, read_config(text, file=str(config), environ=environ, project_ref=project_ref))
