@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -95,8 +95,8 @@ async def open_store(url: str, *, notify_targets: Sequence[str] | Mapping[str, C
 class SqlStore:
     """`agent.ports.DeployStore` over SQLite or Postgres; see `open_store`.
 
-    A write runs to its end even when the task that asked for it is cancelled meanwhile: its
-    outcome is never in doubt.
+    A write runs to its end even when the task that asked for it is cancelled meanwhile, so its outcome is
+    never in doubt: CancelledError out of a write means that it was written, any other error that it was not.
     """
 
     def __init__(self, url: str, *, notify_targets: Sequence[str] | Mapping[str, Collection[State]] = ()) -> None:
@@ -393,7 +393,8 @@ class SqlStore:
     async def move_cursor(self, name: str, *, expected: datetime | None, to: datetime) -> bool:
         """See `DeployStore.move_cursor`."""
         if expected is None:
-            return await self._change(self._insert(cursors).values(name=name, due_at=to).on_conflict_do_nothing())
+            new = self._insert(cursors).values(name=name, due_at=to).on_conflict_do_nothing()
+            return await self._change(new.returning(cursors.c.name))
         return await self._change(
             update(cursors).where(cursors.c.name == name, cursors.c.due_at == expected).values(due_at=to)
         )
@@ -422,7 +423,8 @@ class SqlStore:
 
         async def work() -> bool:
             async with self._write(synced=True) as connection:
-                return (await connection.execute(statement)).rowcount > 0
+                result = await connection.execute(statement)
+                return bool(result.all()) if result.returns_rows else result.rowcount > 0
 
         return await _to_the_end(work())
 
@@ -452,15 +454,23 @@ class SqlStore:
             await connection.execute(insert(outbox), rows)
 
 
-async def _to_the_end(work: Awaitable[T]) -> T:
-    """Await `work`; when cancelled meanwhile, let it finish first."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if not task.done():
-            await asyncio.wait([task])
-        raise
+async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await a write. When cancelled meanwhile, let it finish first: CancelledError then means that it was written."""
+    task = asyncio.create_task(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+            cancelled = True
+        except BaseException:  # noqa: BLE001 - raised below, by task.result()
+            break
+    result = task.result()
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
 
 
 async def _deploy(connection: AsyncConnection, deploy_id: str, *, exact: bool = False) -> Deploy:

@@ -1,0 +1,158 @@
+"""A deploy's change of state as one message; `chat_payloads` gives it the form of each channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from agent.core.models import Deploy, Event, EventKind, Model
+from agent.core.states import FINAL, State
+from agent.errors import InputError
+from agent.report.models import DeployView, Level, NextCommand, Status
+from agent.report.view import deploy_view
+from agent.report.words import clip, count, duration, listing, size
+
+TITLE_WIDTH = 140
+VALUE_WIDTH = 200
+ALL = "all"
+_BEFORE_BACKUP = frozenset({State.QUEUED, State.PREFLIGHT, State.SNAPSHOT, State.BACKUP})
+_BEFORE_FAILURE = _BEFORE_BACKUP | {State.MIGRATE, State.VERIFY, State.SUCCEEDED}
+
+
+class MessageField(Model):
+    """One fact, named."""
+
+    name: str
+    value: str
+
+
+class Message(Model):
+    """What a channel is told when a deploy changes its state.
+
+    `id` is the same whenever this change is told again to the same or another channel: a receiver may use it
+    to drop repetitions. `text` is plain, unescaped, and may quote SQL and server errors. `details` are the
+    facts for machines.
+    """
+
+    id: str
+    deploy_id: str
+    seq: int
+    project: str
+    state: State
+    level: Level
+    at: datetime
+    title: str
+    text: str
+    fields: tuple[MessageField, ...] = ()
+    commands: tuple[NextCommand, ...] = ()
+    footer: str
+    details: dict[str, Any]
+
+
+def wanted_states(events: Sequence[str], *, target: str) -> frozenset[State]:
+    """The states that a notification target wants to hear of.
+
+    Args:
+        events: names of states, or `all`; none means all.
+        target: the target's name, for the error.
+
+    Raises:
+        InputError: `settings.notify_events`: there is no such state.
+    """
+    if not events or ALL in events:
+        return frozenset(State)
+    unknown = [name for name in events if name not in set(State)]
+    if unknown:
+        raise InputError(
+            f"notify target {target}: there is no state {listing(unknown)}",
+            code="settings.notify_events",
+            hint=f"Use {ALL}, or some of: {', '.join(State)}.",
+            where={"field": "notify.events"},
+        )
+    return frozenset(State(name) for name in events)
+
+
+def compose(deploy: Deploy, events: Sequence[Event], seq: int) -> Message:
+    """The message for one change of state, as things stood then.
+
+    Args:
+        deploy: as the store holds it now; it may have moved on since.
+        events: the deploy's events, at least those up to `seq`.
+        seq: the number of the STATE event that the message tells.
+
+    Raises:
+        ValueError: `seq` is no STATE event among `events`: a bug.
+    """
+    event = next((each for each in events if each.seq == seq and each.kind is EventKind.STATE), None)
+    if event is None:
+        raise ValueError(f"event {seq} of deploy {deploy.id} is no change of state")
+    state = State(event.data["to"])
+    then = deploy.model_copy(
+        update={
+            "state": state,
+            "updated_at": event.at,
+            "finished_at": event.at if state in FINAL else None,
+            "failure": None if state in _BEFORE_FAILURE else deploy.failure,
+            "backup_id": "" if state in _BEFORE_BACKUP else deploy.backup_id,
+        }
+    )
+    view = deploy_view(then, [each for each in events if each.seq <= seq])
+    title = view.headline if deploy.project in view.headline else f"{deploy.project}: {view.headline}"
+    text = "" if view.paragraph.rstrip(".") == view.headline.rstrip(".") else view.paragraph
+    return Message(
+        id=f"{deploy.id}.{seq}",
+        deploy_id=deploy.id,
+        seq=seq,
+        project=deploy.project,
+        state=state,
+        level=view.level,
+        at=event.at,
+        title=clip(title, TITLE_WIDTH),
+        text=text,
+        fields=tuple(_fields(view)),
+        commands=view.next_commands if view.is_final else (),
+        footer=f"deploy {deploy.id}, event {seq}",
+        details=_details(view, event),
+    )
+
+
+def _fields(view: DeployView) -> list[MessageField]:
+    facts = [("State", view.state.value), ("Requested by", view.requested_by)]
+    if view.migrations:
+        done = sum(row.status is Status.DONE for row in view.migrations)
+        undone = sum(row.status is Status.UNDONE for row in view.migrations)
+        total = max(row.total for row in view.migrations)
+        facts.append(("Migrations", f"{done} of {total} applied" + (f", {undone} undone" if undone else "")))
+    elif view.state is State.SUCCEEDED:
+        facts.append(("Migrations", "none pending"))
+    if view.tally.total:
+        bad = view.tally.failed + view.tally.errored
+        words = [f"{view.tally.passed} passed"]
+        words += [f"{bad} not passed"] if bad else []
+        words += [count(view.tally.warnings, "warning")] if view.tally.warnings else []
+        facts.append(("Checks", ", ".join(words)))
+    if view.backup is not None:
+        facts.append(("Backup", f"{view.backup.id} ({size(view.backup.bytes)})"))
+    elif view.backup_id:
+        facts.append(("Backup", view.backup_id))
+    if view.strategy is not None:
+        facts.append(("Strategy", view.strategy.value))
+    facts.append(("Duration", duration(view.duration_s)))
+    return [MessageField(name=name, value=clip(value, VALUE_WIDTH)) for name, value in facts if value]
+
+
+def _details(view: DeployView, event: Event) -> dict[str, Any]:
+    """The facts for machines: small JSON, documented in docs/webhooks.md."""
+    kept = {
+        "id", "project", "state", "is_final", "level", "headline", "paragraph", "next_commands", "strategy",
+        "requested_by", "created_at", "finished_at", "duration_s", "cancel_reason", "backup_id", "failure", "tally",
+    }  # fmt: skip
+    return {
+        **view.model_dump(mode="json", include=kept),
+        "seq": event.seq,
+        "previous_state": event.data.get("from") or None,
+        "migrations": [
+            {"version": row.version, "name": row.name, "status": row.status.value} for row in view.migrations
+        ],
+    }
