@@ -95,7 +95,7 @@ class Run:
         if self._session is None:
             session = await self.deps.target.connect(purpose=self.purpose)
             try:
-                await _lock(session, self.deps.clock)
+                await take_lock(session, self.deps.clock)
             except BaseException:
                 await session.close()
                 raise
@@ -148,7 +148,7 @@ def failure_of(error: AgentError, *, cause: str = "agent", **where: object) -> F
     )
 
 
-async def _lock(session: Session, clock: Clock, *, attempts: int = 50) -> None:
+async def take_lock(session: Session, clock: Clock, *, attempts: int = 50) -> None:
     """Take the deploy lock; end what an earlier worker of the same deploy left running.
 
     Raises:

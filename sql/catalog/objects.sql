@@ -1,5 +1,6 @@
 -- Every object of the application schemas, and what hangs on them outside, as (identity, canonical definition).
--- No OIDs, no physical column numbers: a dump and restore gives the same rows again.
+-- No OIDs, no physical column numbers: a dump and restore gives the same rows again. The definition is reduced
+-- to its md5: what matters is whether it is still the same.
 WITH app AS (
   SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY (%(schemas)s::text[])
 ), member AS (
@@ -24,6 +25,7 @@ WITH app AS (
   JOIN app AS n ON n.oid = p.pronamespace
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_proc'::regclass AND m.objid = p.oid)
 )
+SELECT identity, md5(definition) AS digest FROM (
 SELECT 'schema:' || quote_ident(n.nspname) AS identity,
   concat_ws('|', pg_get_userbyid(s.nspowner),
     (SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(coalesce(s.nspacl, acldefault('n', s.nspowner))) AS x),
@@ -125,4 +127,5 @@ UNION ALL
 SELECT 'default privileges:' || pg_get_userbyid(d.defaclrole) || '.' || coalesce(n.nspname, '') || '.' || d.defaclobjtype,
   (SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(d.defaclacl) AS x)
 FROM pg_default_acl AS d LEFT JOIN pg_namespace AS n ON n.oid = d.defaclnamespace
+) AS object (identity, definition)
 ORDER BY 1

@@ -1,11 +1,13 @@
--- The tables whose rows are compared, each with the expression list that its content hash is taken over.
+-- The tables whose rows are compared, each with the query that reduces its content to two numbers.
+-- Sum and count, not xor: doubled rows cancel in xor.
 -- A type is hashed by value where equality means identity, through its binary form where it does not
 -- (1.0 and 1.00 are equal numerics, '1 mon' and '30 days' equal intervals), and as text where it has neither.
 SELECT
-  n.nspname AS schema,
-  c.relname AS name,
+  format('%%I.%%I', n.nspname, c.relname) AS name,
   pg_table_size(c.oid) AS bytes,
-  coalesce(string_agg(
+  format(
+    'SELECT count(*) AS rows, coalesce(sum(hash_record_extended(ROW(%%s), 0)), 0)::text AS hash FROM ONLY %%I.%%I',
+    string_agg(
     CASE
       WHEN base.typname IN ('bool', 'int2', 'int4', 'int8', 'oid', 'text', 'varchar', 'name', 'uuid', 'date', 'time',
                             'timestamp', 'timestamptz', 'bytea', 'inet', 'cidr', 'macaddr', 'jsonb')
@@ -21,7 +23,8 @@ SELECT
         THEN format('array_send(%%I)', a.attname)
       ELSE format('%%I::text', a.attname)
     END, ', ' ORDER BY a.attnum
-  ), '') AS columns
+    ), n.nspname, c.relname
+  ) AS query
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -1,0 +1,264 @@
+"""What people and schedules may ask of the agent, over ports: each function is one request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from agent import sql
+from agent.core.models import (
+    BackupRecord,
+    CheckResult,
+    Deploy,
+    DeployRequest,
+    Event,
+    Finding,
+    NewEvent,
+    Severity,
+)
+from agent.core.planning import Plan
+from agent.core.states import FINAL, State
+from agent.deploy.backup import take_backup
+from agent.deploy.checks import read_values, run_checks
+from agent.deploy.deps import Deps, take_lock
+from agent.deploy.plan import make_plan
+from agent.deploy.restore import restore_in_place
+from agent.deploy.snapshot import application_schemas, exported, read_history, take_snapshot
+from agent.errors import AgentError, BusyError, NotFoundError, ToolError, WaitTimeoutError
+
+Emit = Callable[[NewEvent], None]
+OPEN_STATES = tuple(sorted(set(State) - FINAL))
+
+
+def deploy_id(now: datetime, suffix: str) -> str:
+    """A deploy's id: sorts by time, can be read aloud: `20260412-093015-k7qf`."""
+    return f"{now:%Y%m%d-%H%M%S}-{suffix}"
+
+
+async def plan(deps: Deps, request: DeployRequest) -> Plan:
+    """What a deploy would do now; changes nothing."""
+    async with deps.target.session(purpose="plan") as session:
+        return await make_plan(session, deps, request, deps.read_runbook())
+
+
+async def follow(deps: Deps, deploy: str, on_event: Callable[[Event], None], *, poll_s: float = 0.2) -> Deploy:
+    """Hand over a deploy's events as they come, until it is final and all are handed over."""
+    seen = 0
+    while True:
+        current = await deps.store.get(deploy)
+        while events := await deps.store.events(current.id, after=seen):
+            for event in events:
+                on_event(event)
+            seen = events[-1].seq
+        if current.is_final:
+            return current
+        await deps.clock.sleep(poll_s)
+
+
+async def backup(deps: Deps, emit: Emit) -> BackupRecord:
+    """Take a backup outside a deploy."""
+    async with exported(deps.target, purpose="backup") as (session, snapshot_id):
+        runbook = deps.read_runbook()
+        snapshot = await take_snapshot(
+            session,
+            schemas=await application_schemas(session, deps.options.schemas),
+            runbook=runbook,
+            now=deps.clock.now(),
+        )
+        return await take_backup(
+            session=session,
+            snapshot_id=snapshot_id,
+            snapshot=snapshot,
+            target=deps.target,
+            tools=deps.tools,
+            objects=deps.objects,
+            store=deps.store,
+            clock=deps.clock,
+            project=deps.options.project,
+            deploy_id="",
+            options=deps.backup,
+            emit=emit,
+        )
+
+
+async def find_backup(deps: Deps, name: str) -> BackupRecord:
+    """The backup of that id, or of that unambiguous beginning of an id.
+
+    Raises:
+        NotFoundError: `notfound.backup`.
+    """
+    records = [one for one in await deps.store.backups(project=deps.options.project) if one.id.startswith(name)]
+    exact = [one for one in records if one.id == name]
+    if exact or len(records) == 1:
+        return (exact or records)[0]
+    raise NotFoundError(
+        f"there is no backup {name!r}" if not records else f"{name!r} may be {' or '.join(one.id for one in records)}",
+        code="notfound.backup",
+        hint="`deploy-agent backup list` shows them.",
+    )
+
+
+async def restore(deps: Deps, name: str, emit: Emit) -> BackupRecord:
+    """Bring the application's schemas back to a backup, in place, under the deploy lock.
+
+    A backup of what is there now is taken first, so that the restore itself can be undone.
+
+    Returns:
+        That safety backup.
+
+    Raises:
+        BusyError: a deploy is running.
+        ToolError, BackupError: the restore failed; nothing was changed.
+    """
+    record = await find_backup(deps, name)
+    await no_deploy_runs(deps)
+    async with deps.target.session(purpose="restore") as session:
+        await take_lock(session, deps.clock)
+        safety = await backup(deps, emit)
+        await restore_in_place(
+            target=deps.target,
+            tools=deps.tools,
+            objects=deps.objects,
+            backup=record,
+            options=deps.backup,
+            clock=deps.clock,
+            purpose="restore",
+            emit=emit,
+        )
+    return safety
+
+
+async def no_deploy_runs(deps: Deps) -> None:
+    """Raises BusyError `busy.deploying` if a deploy of the project is not final."""
+    running = await deps.store.deploys(project=deps.options.project, states=OPEN_STATES, limit=1)
+    if running:
+        raise BusyError(
+            f"deploy {running[0].id} is {running[0].state}",
+            code="busy.deploying",
+            hint=f"Follow it with `deploy-agent status`, or stop it with `deploy-agent cancel {running[0].id}`.",
+        )
+
+
+async def verify(deps: Deps, emit: Emit) -> list[CheckResult]:
+    """Run the runbook's final checks now; `before` is now too.
+
+    Raises:
+        NotFoundError: `notfound.runbook`: there is nothing to run.
+    """
+    runbook = deps.read_runbook()
+    if runbook is None:
+        raise NotFoundError(
+            "there is no runbook, so there are no checks to run",
+            code="notfound.runbook",
+            hint="Write one (`deploy-agent init` makes a start), or set `runbook` in the settings.",
+        )
+    async with deps.target.session(purpose="verify") as session:
+        before = await read_values(session, runbook.snapshot)
+        return await run_checks(
+            session,
+            runbook.checks,
+            phase="final",
+            before=before,
+            clock=deps.clock,
+            http=deps.http,
+            emit=emit,
+            snapshot=runbook.snapshot,
+        )
+
+
+async def applied_versions(deps: Deps) -> list[str]:
+    """The versions that the history table names, in order."""
+    async with deps.target.session(purpose="status") as session:
+        return [row.version for row in await read_history(session)]
+
+
+async def wait_for(deps: Deps, version: str, *, timeout_s: float, poll_s: float = 1.0) -> None:
+    """Return when the database has a version; a database that is not there yet is waited for too.
+
+    Args:
+        version: a version, or `latest`: the newest file of the folder.
+        timeout_s: seconds; 0 looks once.
+
+    Raises:
+        WaitTimeoutError: `wait.timeout`; the message says what the database has.
+    """
+    wanted = deps.read_folder().migrations[-1].version if version == "latest" else version
+    deadline = deps.clock.now() + timedelta(seconds=timeout_s)
+    while True:
+        try:
+            versions = await applied_versions(deps)
+            state = f"it is at {versions[-1]}" if versions else "it has none"
+        except AgentError as error:
+            versions, state = [], error.message
+        if wanted in versions:
+            return
+        if deps.clock.now() >= deadline:
+            raise WaitTimeoutError(
+                f"the database does not have version {wanted} after {timeout_s:g} s; {state}",
+                code="wait.timeout",
+                hint="See `deploy-agent status`.",
+            )
+        await deps.clock.sleep(poll_s)
+
+
+async def doctor(deps: Deps, more: Sequence[Finding]) -> list[Finding]:
+    """Look at everything a deploy needs. Findings of severity `info` are what is in order.
+
+    Args:
+        more: what bootstrap has found already (settings, store).
+    """
+    found = list(more)
+    for name, probe in (
+        ("migrations", _migrations),
+        ("runbook", _runbook),
+        ("database", _database),
+        ("tools", _tools),
+        ("backups", _backups),
+    ):
+        try:
+            found.append(Finding(code=f"doctor.{name}", severity=Severity.INFO, message=await probe(deps)))
+        except AgentError as error:
+            found.append(
+                Finding(
+                    code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint, where=error.where
+                )
+            )
+    return found
+
+
+async def _migrations(deps: Deps) -> str:
+    folder = await asyncio.to_thread(deps.read_folder)
+    return f"{len(folder.migrations)} migrations in {folder.label}"
+
+
+async def _runbook(deps: Deps) -> str:
+    runbook = await asyncio.to_thread(deps.read_runbook)
+    if runbook is None:
+        return "no runbook: backup, safe apply and restore, but no checks of your own"
+    return f"runbook {runbook.title!r}: {sum(1 for _ in runbook.all_checks())} checks"
+
+
+async def _database(deps: Deps) -> str:
+    async with deps.target.session(purpose="doctor") as session:
+        version = await session.value(sql.load("target/version"))
+        applied = len(await read_history(session))
+    return f"{deps.target.label}: PostgreSQL {version}, {applied} migrations applied"
+
+
+async def _tools(deps: Deps) -> str:
+    async with deps.target.session(purpose="doctor") as session:
+        version = await session.value(sql.load("target/version"))
+    tools = await deps.tools.versions()
+    newest = next(iter(tools.values()))
+    if int(newest.split(".")[0]) < int(version.split(".")[0]):
+        raise ToolError(f"pg_dump {newest} is older than the server ({version})", code="tool.too_old")
+    return ", ".join(f"{path} {version}" for path, version in tools.items())
+
+
+async def _backups(deps: Deps) -> str:
+    await deps.objects.put_bytes("doctor.probe", b"deploy-agent")
+    await deps.objects.delete("doctor.probe")
+    count = len(await deps.store.backups(project=deps.options.project))
+    return f"{deps.objects.label} is writable; {count} backups"
+

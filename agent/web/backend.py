@@ -1,0 +1,84 @@
+"""What the HTTP side needs of the agent; `bootstrap` fills it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from agent.core.models import BackupRecord, Deploy, DeployRequest, Event, Model
+from agent.core.planning import Plan
+from agent.core.states import State
+
+
+class Condition(Model):
+    """One thing that must hold for the agent to do its work; `message` says what it found."""
+
+    name: str
+    ok: bool
+    message: str
+    checked_at: datetime
+
+
+class AgentStatus(Model):
+    """The agent at one look. `pending` and `applied` are None while the database has not answered yet."""
+
+    version: str
+    project: str
+    target: str
+    started_at: datetime
+    watch: str
+    conditions: tuple[Condition, ...]
+    pending: tuple[str, ...] | None = None
+    applied: int | None = None
+    last_backup: BackupRecord | None = None
+    running: Deploy | None = None
+    last: Deploy | None = None
+
+
+class Backend(Protocol):
+    """The agent, as its HTTP API sees it."""
+
+    async def conditions(self) -> list[Condition]:
+        """What was last found of store, engine and database; answers at once."""
+        ...
+
+    async def status(self) -> AgentStatus:
+        """The agent at one look."""
+        ...
+
+    async def plan(self, request: DeployRequest) -> Plan:
+        """What a deploy would do now."""
+        ...
+
+    async def request_deploy(self, request: DeployRequest) -> Deploy:
+        """Queue a deploy. Raises BusyError while another one runs."""
+        ...
+
+    async def request_cancel(self, deploy_id: str, reason: str) -> Deploy:
+        """Raise the cancel flag. Raises NotFoundError."""
+        ...
+
+    async def request_backup(self) -> BackupRecord:
+        """Take a backup now."""
+        ...
+
+    async def deploys(self, *, states: Sequence[State], limit: int) -> list[Deploy]:
+        """Newest first."""
+        ...
+
+    async def deploy(self, deploy_id: str) -> Deploy:
+        """Raises NotFoundError."""
+        ...
+
+    async def events(self, deploy_id: str, *, after: int, limit: int) -> list[Event]:
+        """In order."""
+        ...
+
+    async def backups(self) -> list[BackupRecord]:
+        """Newest first."""
+        ...
+
+    async def metrics(self) -> bytes:
+        """Prometheus text exposition format 0.0.4."""
+        ...
