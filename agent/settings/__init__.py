@@ -1,0 +1,33 @@
+"""The agent's settings: environment over file over defaults; see config/agent.example.yaml for each."""
+
+from agent.settings.load import load_settings
+from agent.settings.models import (
+    ENV_PREFIX,
+    BackupSettings,
+    DeploySettings,
+    HttpSettings,
+    LogSettings,
+    NotifyKind,
+    NotifySettings,
+    ScheduleKind,
+    ScheduleSettings,
+    Settings,
+    WatchMode,
+    WatchSettings,
+)
+
+__all__ = [
+    "ENV_PREFIX",
+    "BackupSettings",
+    "DeploySettings",
+    "HttpSettings",
+    "LogSettings",
+    "NotifyKind",
+    "NotifySettings",
+    "ScheduleKind",
+    "ScheduleSettings",
+    "Settings",
+    "WatchMode",
+    "WatchSettings",
+    "load_settings",
+]

@@ -1,0 +1,82 @@
+"""What a database URL must be before anything connects with it. No message here ever shows a part of the URL."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from agent.errors import InputError, TargetError
+
+_POOLER_PORT = 6543  # Supavisor's and PgBouncer's transaction mode on Supabase
+_SHAPE = "Write postgresql://user:password@host:5432/database, with @ : / ? # and % in the password percent-encoded."
+_DIRECT = re.compile(r"db\.([a-z0-9]{20})\.supabase\.(?:co|red|in)")
+_POOLER_USER = re.compile(r"\w+\.([a-z0-9]{20})")
+
+
+def check_database_url(url: str) -> str:
+    """The URL, if the agent can work with it.
+
+    Raises:
+        InputError: `settings.database_url`: not a PostgreSQL URL, or parts of it cannot be what was meant.
+        TargetError: `target.transaction_pooler`: it leads to a pooler in transaction mode. Session settings, advisory
+            locks and exported snapshots do not survive there, so no deploy would be safe.
+    """
+    url = url.strip()
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+        raise _wrong("is not a PostgreSQL URL")
+    if "+" in scheme:
+        raise _wrong("names a driver after the +; the agent wants a plain URL", "Remove the + and the driver's name.")
+    if "[YOUR-PASSWORD]" in url.upper():
+        raise _wrong("still has the placeholder [YOUR-PASSWORD]", "Put the database password in its place.")
+    if "#" in url:
+        raise _wrong("has a # that is not percent-encoded", "Write %23 for # in the password.")
+    parts, port = _split(url)
+    if not parts.hostname and "host=" not in parts.query:
+        raise _wrong("names no host")
+    if not re.fullmatch(r"[\w.:%,-]*", parts.hostname or "") or "@" in parts.path:
+        raise _wrong("has a password with characters that are not percent-encoded")
+    query = parse_qs(parts.query)
+    if port == _POOLER_PORT or str(_POOLER_PORT) in query.get("port", []) or query.get("pgbouncer") == ["true"]:
+        raise TargetError(
+            f"database_url leads to a connection pooler in transaction mode (port {_POOLER_PORT}); session settings, "
+            "advisory locks and exported snapshots do not survive there",
+            code="target.transaction_pooler",
+            hint="Use the direct connection or the session pooler: the same host with port 5432.",
+            where={"field": "database_url"},
+        )
+    return url
+
+
+def project_of(url: str) -> str:
+    """A project's name from its database URL: the Supabase ref where there is one, else the database's name."""
+    parts, _ = _split(url)
+    direct = _DIRECT.fullmatch(parts.hostname or "")
+    pooler = _POOLER_USER.fullmatch(unquote(parts.username or ""))
+    if direct or pooler:
+        return (direct or pooler)[1]  # type: ignore[index]  # one of the two is a match
+    return re.sub(r"[^a-z0-9._-]+", "-", unquote(parts.path).strip("/").lower()).strip("-._") or "default"
+
+
+def passwords_in(url: str) -> list[str]:
+    """The passwords that a URL holds, encoded and decoded, for the redactor."""
+    try:
+        parts = urlsplit(url)
+        found = [parts.password or "", *parse_qs(parts.query).get("password", [])]
+    except ValueError:
+        return []
+    return [form for each in found if each for form in (each, unquote(each))]
+
+
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        # The exception's text quotes what it took for the port; with an unencoded password that is a part of it.
+        raise _wrong("has a port that is no number, or a password that is not percent-encoded") from None
+    return parts, port
+
+
+def _wrong(what: str, hint: str = _SHAPE) -> InputError:
+    return InputError(f"database_url {what}", code="settings.database_url", hint=hint, where={"field": "database_url"})

@@ -1,0 +1,303 @@
+"""Every setting, its type, its bounds and its default."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from agent.core.models import Strategy
+from agent.core.redaction import MASK, redact
+from agent.core.states import FINAL, State
+from agent.core.units import Seconds
+from agent.errors import AgentError, InputError
+from agent.settings.database_url import check_database_url, passwords_in, project_of
+
+ENV_PREFIX = "DEPLOY_AGENT_"
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+TOLD_STATES = (State.PREFLIGHT, State.ROLLING_BACK, State.RESTORING, *(each for each in State if each in FINAL))
+
+
+class Section(BaseModel):
+    """Base of the sections: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DeploySettings(Section):
+    """How migrations are applied.
+
+    `lock_timeout_s`: how long a statement waits for a lock before its file is rolled back and tried again;
+    `lock_attempts`: how often in all. `statement_timeout_s`: 0 means none. `schemas`: what snapshot and backup cover;
+    empty means every schema of the application. `cancel_grace_s`: how long a cancelled deploy may take to bring the
+    database back before the process gives up waiting. `restore`: may the backup be restored without asking.
+    """
+
+    strategy: Strategy = Strategy.AUTO
+    lock_timeout_s: Seconds = Field(default=4.0, gt=0)
+    lock_attempts: int = Field(default=6, ge=1, le=1000)
+    statement_timeout_s: Seconds = 0.0
+    schemas: tuple[str, ...] = ()
+    cancel_grace_s: Seconds = 300.0
+    restore: Literal["auto", "hold"] = "auto"
+
+
+class BackupSettings(Section):
+    """Where backups go and how long they stay.
+
+    `target`: `file:///folder`, `s3://bucket/prefix`, `gs://…`, `az://…`; empty means `backups` in the state folder.
+    `jobs`: parallel connections of pg_dump. `keep_last` backups stay in any case, others until they are `keep_days`
+    old; the last verified one always stays. `age_recipients`: encrypt for these keys; `age_identity`: the key that
+    reads them again. `include_data_of`: rows of these Supabase schemas too. `min_bytes`: a smaller backup is refused.
+    """
+
+    target: str = ""
+    jobs: int = Field(default=2, ge=1, le=64)
+    keep_last: int = Field(default=7, ge=1)
+    keep_days: int = Field(default=30, ge=0)
+    age_recipients: tuple[str, ...] = ()
+    age_identity: SecretStr | None = None
+    include_data_of: tuple[Literal["auth", "storage"], ...] = ()
+    min_bytes: int = Field(default=1000, ge=0)
+
+    @field_validator("target")
+    @classmethod
+    def _target(cls, target: str) -> str:
+        scheme, separator, rest = target.partition("://")
+        if target and (not separator or scheme not in ("file", "s3", "gs", "az") or not rest):
+            raise ValueError("write file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix")
+        return target
+
+
+class NotifyKind(StrEnum):
+    """What the receiver understands. `standard`: JSON signed per standardwebhooks.com."""
+
+    SLACK = "slack"
+    DISCORD = "discord"
+    TEAMS = "teams"
+    MATTERMOST = "mattermost"
+    GOOGLE_CHAT = "google_chat"
+    STANDARD = "standard"
+
+
+class NotifySettings(Section):
+    """One receiver of messages. `events`: the deploy states it hears of; `secret`: signs the messages (`standard`)."""
+
+    name: Name
+    kind: NotifyKind
+    url: SecretStr
+    secret: SecretStr | None = None
+    events: tuple[State, ...] = TOLD_STATES
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not re.match(r"https?://[^/\s]+", self.url.get_secret_value()):
+            raise ValueError("url must be an http or https address")
+        if self.kind is NotifyKind.STANDARD and self.secret is None:
+            raise ValueError("kind standard signs its messages: set secret (whsec_…)")
+        return self
+
+
+class HttpSettings(Section):
+    """The HTTP server of `serve`. Without `token`, requests that change something are refused."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    token: SecretStr | None = None
+
+    @field_validator("token")
+    @classmethod
+    def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and len(token.get_secret_value()) < 16:
+            raise ValueError("a token has at least 16 characters; make one with `openssl rand -hex 32`")
+        return token
+
+
+class WatchMode(StrEnum):
+    """What `serve` does when migrations are pending."""
+
+    OFF = "off"
+    PLAN = "plan"
+    DEPLOY = "deploy"
+
+
+class WatchSettings(Section):
+    """Whether `serve` watches the migrations folder, and how often it looks."""
+
+    mode: WatchMode = WatchMode.OFF
+    every_s: Seconds = Field(default=30.0, ge=1)
+
+
+class ScheduleKind(StrEnum):
+    """What a schedule does."""
+
+    BACKUP = "backup"
+    VERIFY = "verify"
+    PRUNE = "prune"
+    HEALTH = "health"
+
+
+class ScheduleSettings(Section):
+    """Something `serve` does by the clock. `cron`: five fields, in the time zone `time_zone` (an IANA name)."""
+
+    name: Name
+    kind: ScheduleKind
+    cron: str
+    time_zone: str = "UTC"
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, cron: str) -> str:
+        if len(cron.split()) != 5 or not re.fullmatch(r"[\w\s*/,?#-]+", cron):
+            raise ValueError("a cron expression has five fields: minute, hour, day, month, day of the week")
+        return " ".join(cron.split())
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("it is not an IANA time zone such as Europe/Berlin") from None
+        return name
+
+
+class LogSettings(Section):
+    """Logs go to stderr. `auto`: console on a terminal, JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class Settings(BaseSettings):
+    """All settings of one agent. Build it with `load_settings`, which also explains what is wrong.
+
+    Values come from the environment (`DEPLOY_AGENT_…`, sections with `__`), then from the constructor's arguments
+    (the file), then from the defaults. Relative paths are relative to the working directory. `project` defaults to the
+    Supabase ref in `database_url`. `store_url` defaults to a SQLite file in `state_dir`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    project: Name = ""
+    database_url: SecretStr | None = None
+    connect_timeout_s: Seconds = Field(default=10.0, ge=1, le=300)
+    migrations: Path = Path("supabase/migrations")
+    runbook: Path = Path("supabase/deploy.yaml")
+    state_dir: Path = Path(".deploy-agent")
+    store_url: SecretStr | None = None
+    tools_dir: Path | None = None
+    deploy: DeploySettings = DeploySettings()
+    backup: BackupSettings = BackupSettings()
+    notify: tuple[NotifySettings, ...] = ()
+    http: HttpSettings = HttpSettings()
+    watch: WatchSettings = WatchSettings()
+    schedules: tuple[ScheduleSettings, ...] = ()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then the arguments; no .env file, no folder of secrets (there is `…_FILE`)."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        if isinstance(env_settings, EnvSettingsSource):  # `…_FILE` is read by load_settings; no setting ends so
+            env_settings.env_vars = {k: v for k, v in env_settings.env_vars.items() if not k.lower().endswith("_file")}
+        return env_settings, init_settings
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, url: SecretStr | None) -> SecretStr | None:
+        return None if url is None else SecretStr(check_database_url(url.get_secret_value()))
+
+    @field_validator("notify", "schedules")
+    @classmethod
+    def _distinct_names(cls, entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [entry.name for entry in entries]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the name {twice[0]} is used twice")
+        return entries
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_project(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Without a `project`, its name is taken from the database URL; a wrong URL is left to its own validator."""
+        url = values.get("database_url")
+        text = url.get_secret_value() if isinstance(url, SecretStr) else url
+        if not values.get("project"):
+            try:
+                project = project_of(check_database_url(text)) if isinstance(text, str) else "default"
+            except AgentError:  # the validator of database_url raises it again
+                project = "default"
+            values = {**values, "project": project}
+        return values
+
+    def require_database_url(self) -> SecretStr:
+        """The database URL.
+
+        Raises:
+            InputError: `settings.missing`: none is set.
+        """
+        if self.database_url is None:
+            raise InputError(
+                "database_url is not set",
+                code="settings.missing",
+                hint=f"Set {ENV_PREFIX}DATABASE_URL or {ENV_PREFIX}DATABASE_URL_FILE, or database_url in the file.",
+                where={"field": "database_url"},
+            )
+        return self.database_url
+
+    @property
+    def resolved_store_url(self) -> SecretStr:
+        """`store_url`, or the SQLite file in the state folder."""
+        return self.store_url or SecretStr(f"sqlite:///{(self.state_dir / 'agent.db').absolute()}")
+
+    @property
+    def resolved_backup_target(self) -> str:
+        """`backup.target`, or the folder `backups` in the state folder."""
+        return self.backup.target or (self.state_dir / "backups").absolute().as_uri()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, for the redactor; passwords in URLs also by themselves."""
+        values = [each.get_secret_value() for each in _secret_values(self)]
+        return tuple(dict.fromkeys([*values, *(part for value in values for part in passwords_in(value))]))
+
+    def redacted(self) -> dict[str, Any]:
+        """The settings as plain values that can be printed: URLs without passwords, other secrets as `***`."""
+        shown = self.model_dump(mode="json")
+        for field in ("database_url", "store_url"):
+            secret: SecretStr | None = getattr(self, field)
+            if secret is not None:
+                shown[field] = redact(secret.get_secret_value(), passwords_in(secret.get_secret_value()))
+        return {key: _mask_stars(value) for key, value in shown.items()}
+
+
+def _secret_values(value: object) -> list[SecretStr]:
+    if isinstance(value, SecretStr):
+        return [value]
+    if isinstance(value, BaseModel):
+        return [secret for name in type(value).model_fields for secret in _secret_values(getattr(value, name))]
+    if isinstance(value, tuple):
+        return [secret for item in value for secret in _secret_values(item)]
+    return []
+
+
+def _mask_stars(value: Any) -> Any:  # noqa: ANN401 - the dump of a model, walked
+    if isinstance(value, dict):
+        return {key: _mask_stars(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mask_stars(item) for item in value]
+    return MASK if isinstance(value, str) and value and not value.strip("*") and len(value) > 3 else value
