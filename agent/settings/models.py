@@ -50,7 +50,7 @@ class DeploySettings(Section):
 class BackupSettings(Section):
     """Where backups go and how long they stay.
 
-    `target`: `file:///folder`, `s3://bucket/prefix`, `gs://…`, `az://…`; empty means `backups` in the state folder.
+    `target`: a folder, `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…`; empty means `backups` in the state folder.
     `jobs`: parallel connections of pg_dump. `keep_last` backups stay in any case, others until they are `keep_days`
     old; the last verified one always stays. `age_recipients`: encrypt for these keys; `age_identity`: the key that
     reads them again. `include_data_of`: rows of these Supabase schemas too. `min_bytes`: a smaller backup is refused.
@@ -69,8 +69,8 @@ class BackupSettings(Section):
     @classmethod
     def _target(cls, target: str) -> str:
         scheme, separator, rest = target.partition("://")
-        if target and (not separator or scheme not in ("file", "s3", "gs", "az") or not rest):
-            raise ValueError("write file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix")
+        if separator and (scheme not in ("file", "s3", "gs", "az") or not rest):
+            raise ValueError("write a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix")
         return target
 
 
@@ -153,8 +153,10 @@ class ScheduleSettings(Section):
     @field_validator("cron")
     @classmethod
     def _five_fields(cls, cron: str) -> str:
-        if len(cron.split()) != 5 or not re.fullmatch(r"[\w\s*/,?#-]+", cron):
-            raise ValueError("a cron expression has five fields: minute, hour, day, month, day of the week")
+        if not re.fullmatch(r"@[a-z]+|([\w*/,?#-]+\s+){4}[\w*/,?#-]+", cron.strip()):
+            raise ValueError(
+                "a cron expression has five fields (minute, hour, day, month, day of the week), or is @daily"
+            )
         return " ".join(cron.split())
 
     @field_validator("time_zone")
