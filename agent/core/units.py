@@ -41,7 +41,7 @@ def readable_duration(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 120:
-        return f"{seconds:g} s" if seconds == int(seconds) else f"{seconds:.1f} s"
+        return f"{seconds:.15g} s" if seconds == int(seconds) else f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     hours, rest = divmod(minutes, 60)
     if not hours:
@@ -83,6 +83,18 @@ class Range(Model):
     low: float | None = None
     high: float | None = None
     exclusive: bool = False
+
+    def __str__(self) -> str:
+        """For people: `4`, `1 to 5`, `at most 5`, `less than 5`, `any number of`."""
+        if self.low is not None and self.high is not None:
+            return f"{self.low:.15g}" if self.low == self.high else f"{self.low:.15g} to {self.high:.15g}"
+        if self.low is not None:
+            return f"{'more than' if self.exclusive else 'at least'} {self.low:.15g}"
+        return (
+            f"{'less than' if self.exclusive else 'at most'} {self.high:.15g}"
+            if self.high is not None
+            else "any number of"
+        )
 
     def holds(self, number: float) -> bool:
         """Whether the number lies in the range."""
