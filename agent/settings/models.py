@@ -50,7 +50,7 @@ class DeploySettings(Section):
 class BackupSettings(Section):
     """Where backups go and how long they stay.
 
-    `target`: a folder, `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…`; empty means `backups` in the state folder.
+    `target`: a folder, `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…`; empty: `backups` in the state folder.
     `jobs`: parallel connections of pg_dump. `keep_last` backups stay in any case, others until they are `keep_days`
     old; the last verified one always stays. `age_recipients`: encrypt for these keys; `age_identity`: the key that
     reads them again. `include_data_of`: rows of these Supabase schemas too. `min_bytes`: a smaller backup is refused.
