@@ -92,7 +92,7 @@ def read_folder(files: Mapping[str, bytes], *, label: str) -> Folder:
                 code="plan.empty_folder",
                 severity=Severity.ERROR,
                 message=f"{label} holds no migration",
-                hint="A migration is a file `<version>_<name>.sql` directly in this folder; check the `migrations` setting.",
+                hint="A migration is a file `<version>_<name>.sql` directly in it; check the `migrations` setting.",
                 where={"file": label},
             )
         )
@@ -231,7 +231,7 @@ def _vault(vault: Mapping[str, Any], file: str, environ: Mapping[str, str]) -> I
             code="plan.vault_not_applied",
             severity=Severity.WARNING,
             message=f"the vault secrets of {file} are not written by a deploy: {', '.join(sorted(vault))}",
-            hint="Write them with `supabase db push`, or in SQL, before a migration needs them.",
+            hint="Write them with the Supabase CLI or `vault.create_secret` before a migration needs them.",
             where={"file": file, "field": "db.vault"},
         )
     for name, value in vault.items():

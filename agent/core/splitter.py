@@ -96,6 +96,24 @@ def skip_comments(sql: str, start: int = 0) -> int:
         start = _comment_end(sql, start)
 
 
+def code_only(sql: str, *, strings: bool = False) -> str:
+    """The text with each comment, and if asked each string and dollar-quoted body, replaced by one blank."""
+    if "--" not in sql and "/*" not in sql and not (strings and ("'" in sql or "$" in sql)):
+        return sql
+    hidden = ("--", "/*", "'", "$") if strings else ("--", "/*")
+    parts: list[str] = []
+    done = position = 0
+    while (found := _MARK.search(sql, position)) is not None:
+        sign, at, position = found.group(), found.start(), found.end()
+        if sign not in "();":
+            position = _skip(sql, sign, at, 0)
+            if sign in hidden and position > at + 1:
+                parts += (sql[done:at], " ")
+                done = position
+    parts.append(sql[done:])
+    return "".join(parts)
+
+
 def _cuts(sql: str) -> Iterator[int]:
     """Where each piece ends: behind its `;`, and at the end of the text."""
     mark = _MARK_OR_WORD if _ATOMIC.search(sql) else _MARK

@@ -1,0 +1,363 @@
+"""What the SQL of a migration file is: how the file must be run, and what there is to say about it beforehand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.core.migrations import Migration
+from agent.core.models import Finding, Model, RunMode, Severity
+from agent.core.splitter import Piece, code_only, split
+from agent.core.syntax import PARSER_MAJOR, SyntaxProblem, syntax_problem
+
+NO_TRANSACTION_MARK = "-- pg-delta: transaction=false"
+"""As the whole first line it tells the Supabase CLI, and the agent, to run each statement by itself."""
+
+Control = Literal["", "begin", "commit", "rollback"]
+
+_CREATE_OR_DROP = re.compile(
+    r"(CREATE|ALTER|DROP) (?:(?:OR REPLACE|GLOBAL|LOCAL|TEMP|TEMPORARY|UNLOGGED|UNIQUE|RECURSIVE|CONSTRAINT|TRUSTED|"
+    r"PROCEDURAL) )*(ACCESS METHOD|DEFAULT PRIVILEGES|EVENT TRIGGER|FOREIGN DATA WRAPPER|FOREIGN TABLE|LARGE OBJECT|"
+    r"MATERIALIZED VIEW|OPERATOR CLASS|OPERATOR FAMILY|TEXT SEARCH [A-Z]+|USER MAPPING|OWNED|[A-Z]+)\b"
+)
+_WORD = re.compile(r"[A-Z]+")
+_TAGS = {
+    "START": "START TRANSACTION",
+    "END": "COMMIT",
+    "ABORT": "ROLLBACK",
+    "TRUNCATE": "TRUNCATE TABLE",
+    "LOCK": "LOCK TABLE",
+    "REFRESH": "REFRESH MATERIALIZED VIEW",
+    "REASSIGN": "REASSIGN OWNED",
+    "SECURITY": "SECURITY LABEL",
+    "IMPORT": "IMPORT FOREIGN SCHEMA",
+    "VALUES": "SELECT",
+    "TABLE": "SELECT",
+}
+_ROLES = {"USER": "ROLE", "GROUP": "ROLE"}
+_NESTED = re.compile(r"\([^()]*\)")
+_VERB = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|SELECT)\b")
+
+# What the CLI takes for the end or beginning of a transaction; SAVEPOINT and ROLLBACK TO are none.
+_CONTROL = re.compile(
+    r"(?P<begin>BEGIN|START TRANSACTION)\b|(?P<commit>COMMIT|END|PREPARE TRANSACTION)\b"
+    r"|(?P<rollback>ABORT|ROLLBACK)\b(?!(?: WORK| TRANSACTION)? TO\b)"
+)
+_CHAIN = re.compile(r"\bAND CHAIN\b")
+# PostgreSQL's callers of PreventInTransactionBlock(); those of _MAY_REFUSE refuse only in some forms.
+_REFUSES = re.compile(
+    r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY\b|DROP INDEX CONCURRENTLY\b|REINDEX\b.*\bCONCURRENTLY\b|VACUUM\b"
+    r"|REINDEX (?:\(.*?\) ?)?(?:DATABASE|SYSTEM)\b|ALTER SYSTEM\b|(?:CREATE|DROP) (?:DATABASE|TABLESPACE)\b"
+    r"|ALTER DATABASE .* SET TABLESPACE\b|ALTER TABLE .* DETACH PARTITION .* CONCURRENTLY\b"
+    r"|(?:COMMIT|ROLLBACK) PREPARED\b|DISCARD ALL\b"
+)
+_MAY_REFUSE = re.compile(r"CLUSTER\b|(?:CREATE|ALTER|DROP) SUBSCRIPTION\b")
+_MAY_BE_ALONE = frozenset({"CREATE", "DROP", "REINDEX", "VACUUM", "ALTER", "CLUSTER", "COMMIT", "ROLLBACK", "DISCARD"})
+_BODY = re.compile(r"(\$[^$\s]*\$)(.*)\1", re.DOTALL)
+_COMMITS = re.compile(r"(?:;|\b(?:BEGIN|THEN|ELSE|LOOP))\s*(?:COMMIT|ROLLBACK)\b(?!\s+TO\b)", re.IGNORECASE)
+
+_NAME = r'(?:(?:"(?:[^"]|"")+"|[\w$]+)\s*\.\s*)?("(?:[^"]|"")+"|[\w$]+)'
+_ADD_VALUE = re.compile(
+    rf"ALTER\s+TYPE\s+{_NAME}\s+ADD\s+VALUE\s+(?:IF\s+NOT\s+EXISTS\s+)?'((?:[^']|'')*)'", re.IGNORECASE
+)
+_CREATE_ENUM = re.compile(rf"CREATE\s+TYPE\s+{_NAME}\s+AS\s+ENUM\b", re.IGNORECASE)
+
+_DESTROYS = re.compile(r"DROP (?:TABLE|SCHEMA|MATERIALIZED VIEW|DATABASE|OWNED)\b|TRUNCATE\b")
+_DROPS_COLUMN = re.compile(r"\bDROP (?!CONSTRAINT\b|DEFAULT\b|NOT NULL\b|IDENTITY\b|EXPRESSION\b)")
+_SETS = re.compile(r"SET (?!LOCAL\b|CONSTRAINTS\b|TRANSACTION\b)|SELECT .*\bSET_CONFIG ?\(")
+_COPIES = re.compile(r"COPY\b.*\b(?:FROM STDIN|TO STDOUT)\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """What one statement is.
+
+    `tag`: the command, for people: PostgreSQL's command tag where the first words tell it.
+    `control`: whether it begins or ends a transaction (PREPARE TRANSACTION counts as a commit); `chains`: and begins
+    the next one at once. `runs_alone`: it must not run inside a transaction block; `refuses_transaction`: PostgreSQL
+    surely refuses it there. `adds_enum_value`, `enum_type`: of ALTER TYPE … ADD VALUE; `creates_enum`: the name of a
+    new enum type. `destructive`: it destroys rows or a column. `sets_session`: it changes a setting or the role
+    beyond its transaction.
+    """
+
+    tag: str
+    control: Control = ""
+    chains: bool = False
+    runs_alone: bool = False
+    refuses_transaction: bool = False
+    adds_enum_value: str = ""
+    enum_type: str = ""
+    creates_enum: str = ""
+    destructive: bool = False
+    sets_session: bool = False
+
+    @property
+    def transaction_control(self) -> bool:
+        """Whether it begins or ends a transaction."""
+        return bool(self.control)
+
+
+class Script(Model):
+    """A migration whose SQL has been looked at; `pieces` and `facts` have the same length and order."""
+
+    migration: Migration
+    pieces: tuple[Piece, ...]
+    facts: tuple[Fact, ...]
+    mode: RunMode
+    findings: tuple[Finding, ...] = ()
+
+
+class EnumUse(Model):
+    """A statement that may use an enum value which its own transaction adds (PostgreSQL refuses with 55P04)."""
+
+    value: str
+    file: str
+    line: int
+
+
+def analyse(migration: Migration, *, server_major: int = PARSER_MAJOR) -> Script:
+    """Look at one migration file.
+
+    Args:
+        migration: the file.
+        server_major: the target's PostgreSQL release. Where it is newer than the parser's grammar, a syntax error is
+            only a warning.
+
+    Returns:
+        Its statements and facts. Findings: `plan.syntax_error`, `plan.syntax_unchecked`, `plan.nul_character`,
+        `plan.begin_without_end`, `plan.runs_alone_in_transaction`, `plan.copy_stdin`, `plan.enum_value_used`,
+        `plan.destructive`, `plan.no_statements`.
+    """
+    pieces = tuple(split(migration.text))
+    facts = tuple(describe(piece.text) for piece in pieces)
+    script = Script(migration=migration, pieces=pieces, facts=facts, mode=_mode(migration.text, facts))
+    findings = (
+        *_syntax(script, server_major),
+        *_transactions(script),
+        *_remarks(script),
+    )
+    return script.model_copy(update={"findings": findings}) if findings else script
+
+
+def describe(text: str) -> Fact:
+    """Say what one statement is, from its words; nothing is parsed.
+
+    Args:
+        text: one statement, comments and all, without its `;`.
+    """
+    code = code_only(text).lstrip()
+    words = " ".join(code.upper().split(None, 40))
+    first = _WORD.match(words)
+    if first is None:
+        return Fact(tag="SELECT" if words.startswith("(") else "")
+    verb = first.group()
+    control, chains = _control(words)
+    refuses = verb in _MAY_BE_ALONE and _REFUSES.match(words) is not None
+    value = _ADD_VALUE.match(code) if verb == "ALTER" else None
+    enum = _CREATE_ENUM.match(code) if verb == "CREATE" else None
+    return Fact(
+        tag=_tag(verb, words, code),
+        control=control,
+        chains=chains,
+        runs_alone=refuses or _MAY_REFUSE.match(words) is not None or (verb == "DO" and _do_commits(code)),
+        refuses_transaction=refuses,
+        adds_enum_value=value[2].replace("''", "'") if value else "",
+        enum_type=_unquoted(value[1]) if value else "",
+        creates_enum=_unquoted(enum[1]) if enum else "",
+        destructive=_destroys(verb, words, code),
+        sets_session=verb in {"SET", "SELECT"} and _SETS.match(words) is not None,
+    )
+
+
+def unsafe_enum_use(scripts: Iterable[Script]) -> EnumUse | None:
+    """The first statement that may use an enum value added before it in the same transaction.
+
+    A transaction reaches from one COMMIT (or ROLLBACK) in the files to the next. A value of a type that was created
+    in the same transaction may be used at once (PostgreSQL documentation, ALTER TYPE, "Notes").
+
+    Args:
+        scripts: files that would run in one transaction, in order.
+    """
+    added: dict[str, str] = {}
+    created: set[str] = set()
+    for script in scripts:
+        for piece, fact in zip(script.pieces, script.facts, strict=True):
+            if fact.control:
+                added, created = {}, set()
+            for value, kind in added.items():
+                if fact.tag != "ALTER TYPE" and _mentions(piece.text, value, kind):
+                    return EnumUse(value=value, file=script.migration.file, line=piece.code_line)
+            if fact.creates_enum:
+                created.add(fact.creates_enum)
+            if fact.adds_enum_value and fact.enum_type not in created:
+                added[fact.adds_enum_value] = fact.enum_type
+    return None
+
+
+def _mode(text: str, facts: Sequence[Fact]) -> RunMode:
+    if text.partition("\n")[0].removesuffix("\r") == NO_TRANSACTION_MARK:
+        return RunMode.NO_TRANSACTION
+    if any(fact.control for fact in facts):
+        return RunMode.SINGLY
+    if any(fact.runs_alone for fact in facts):
+        return RunMode.NO_TRANSACTION
+    return RunMode.TRANSACTION
+
+
+def _control(words: str) -> tuple[Control, bool]:
+    found = _CONTROL.match(words)
+    if found is None:
+        return "", False
+    chains = _CHAIN.search(words) is not None
+    if found["begin"]:
+        return "begin", False
+    return ("commit" if found["commit"] else "rollback"), chains
+
+
+def _tag(verb: str, words: str, code: str) -> str:
+    made = _CREATE_OR_DROP.match(words)
+    if made:
+        return f"{made[1]} {_ROLES.get(made[2], made[2])}"
+    if verb == "PREPARE" and words.startswith("PREPARE TRANSACTION"):
+        return "PREPARE TRANSACTION"
+    if verb == "WITH":
+        main = _VERB.search(_outside_parentheses(code_only(code, strings=True).upper()))
+        return main.group() if main else verb
+    return _TAGS.get(verb, verb)
+
+
+def _outside_parentheses(code: str) -> str:
+    while (shorter := _NESTED.sub(" ", code)) != code:
+        code = shorter
+    return code
+
+
+def _do_commits(code: str) -> bool:
+    """Whether a DO block ends transactions by itself, which it may only do outside a transaction block."""
+    body = _BODY.search(code)
+    return body is not None and _COMMITS.search(code_only(body[2], strings=True)) is not None
+
+
+def _destroys(verb: str, words: str, code: str) -> bool:
+    if verb in {"DROP", "TRUNCATE"}:
+        return _DESTROYS.match(words) is not None
+    if verb == "DELETE":
+        return "WHERE" not in code_only(code, strings=True).upper()
+    if verb == "ALTER" and words.startswith("ALTER TABLE") and "DROP" in words:
+        return _DROPS_COLUMN.search(" ".join(code_only(code, strings=True).upper().split())) is not None
+    return False
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def _mentions(text: str, value: str, kind: str) -> bool:
+    """Whether a statement may read `value`: as a literal, through enum_range and kin, or by casting other data."""
+    quoted = "'" + value.replace("'", "''") + "'"
+    if quoted in text or re.search(r"\benum_(?:range|first|last)\b", text, re.IGNORECASE):
+        return True
+    return re.search(rf"[^'\s]\s*::\s*(?:[\w\"]+\.)?\"?{re.escape(kind)}\b", text, re.IGNORECASE) is not None
+
+
+def _where(script: Script, index: int, offset: int | None = None) -> dict[str, str | int]:
+    """The place of a statement: its first code character, or the one at `offset` in its text."""
+    piece = script.pieces[index]
+    at = piece.offset + (piece.code_offset if offset is None else offset)
+    text = script.migration.text
+    return {
+        "file": script.migration.file,
+        "version": script.migration.version,
+        "line": text.count("\n", 0, at) + 1,
+        "column": at - text.rfind("\n", 0, at),
+        "statement": index + 1,
+    }
+
+
+def _finding(
+    script: Script, index: int, code: str, severity: Severity, says: str, *, hint: str = "", offset: int | None = None
+) -> Finding:
+    where = _where(script, index, offset)
+    message = f"{where['file']}, line {where['line']}: {says}"
+    return Finding(code=code, severity=severity, message=message, hint=hint, where=where)
+
+
+def _syntax(script: Script, server_major: int) -> Iterator[Finding]:
+    text = script.migration.text
+    if "\0" in text:
+        yield Finding(
+            code="plan.nul_character",
+            severity=Severity.ERROR,
+            message=f"{script.migration.file}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: a NUL character",
+            hint="PostgreSQL cannot store it; save the file as plain UTF-8 text.",
+            where={"file": script.migration.file, "version": script.migration.version},
+        )
+        return
+    for index, piece in enumerate(script.pieces):
+        problem = syntax_problem(piece.text)
+        if problem is not None:
+            yield _refused(script, index, problem, server_major)
+
+
+def _refused(script: Script, index: int, problem: SyntaxProblem, server_major: int) -> Finding:
+    text = script.pieces[index].text
+    if not problem.certain:
+        says = f"not checked: {problem.message} in the agent's parser; the server decides"
+        return _finding(script, index, "plan.syntax_unchecked", Severity.WARNING, says)
+    severity = Severity.ERROR if server_major <= PARSER_MAJOR else Severity.WARNING
+    hint = "Correct the file; nothing was run."
+    if severity is Severity.WARNING:
+        hint = f"The agent's parser knows PostgreSQL {PARSER_MAJOR}; the server is {server_major} and may accept it."
+    elif problem.offset is not None and text.startswith("\\", problem.offset):
+        hint = "Commands of psql, such as \\connect or \\restrict, are not SQL: remove them."
+    return _finding(script, index, "plan.syntax_error", severity, problem.message, hint=hint, offset=problem.offset)
+
+
+def _transactions(script: Script) -> Iterator[Finding]:
+    """Follow the file's own BEGIN and COMMIT."""
+    if script.mode is RunMode.TRANSACTION:
+        return
+    opened: int | None = None
+    for index, fact in enumerate(script.facts):
+        if opened is not None and fact.refuses_transaction and not fact.control:
+            says = f"{fact.tag} cannot run inside the transaction that line {_where(script, opened)['line']} begins"
+            hint = "End the transaction before it, or move the statement to a file of its own."
+            yield _finding(script, index, "plan.runs_alone_in_transaction", Severity.ERROR, says, hint=hint)
+        if fact.control == "begin":
+            opened = index if opened is None else opened
+        elif fact.control:
+            opened = index if fact.chains else None
+    if opened is not None:
+        says = "this transaction is never ended: all that follows it in the file would be lost"
+        yield _finding(
+            script, opened, "plan.begin_without_end", Severity.ERROR, says, hint="Add COMMIT, or remove BEGIN."
+        )
+
+
+def _remarks(script: Script) -> Iterator[Finding]:
+    if not script.pieces:
+        migration = script.migration
+        yield Finding(
+            code="plan.no_statements",
+            severity=Severity.INFO,
+            message=f"{migration.file} holds no statement; it is only recorded",
+            where={"file": migration.file, "version": migration.version},
+        )
+    for index, fact in enumerate(script.facts):
+        if fact.destructive:
+            says = f"{fact.tag} destroys data"
+            yield _finding(script, index, "plan.destructive", Severity.WARNING, says)
+        elif fact.tag == "COPY" and _COPIES.match(" ".join(code_only(script.pieces[index].text).upper().split())):
+            says = "a migration cannot send or receive the data of COPY … STDIN or STDOUT"
+            hint = "Use INSERT, or load the data outside the migration."
+            yield _finding(script, index, "plan.copy_stdin", Severity.ERROR, says, hint=hint)
+    if script.mode is not RunMode.NO_TRANSACTION and (use := unsafe_enum_use([script])) is not None:
+        yield Finding(
+            code="plan.enum_value_used",
+            severity=Severity.WARNING,
+            message=f"{use.file}, line {use.line}: may use the enum value {use.value!r}, added in the same transaction",
+            hint="PostgreSQL refuses this (55P04): add the value in an earlier file, or put COMMIT between.",
+            where={"file": use.file, "version": script.migration.version, "line": use.line},
+        )
