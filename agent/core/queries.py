@@ -35,7 +35,7 @@ def check_query(sql: str, names: Collection[str] = ()) -> None:
         names: the parameters that may stand in it as `:name`.
 
     Raises:
-        SqlError: it is not; or it uses a placeholder that has no parameter, or none for a parameter.
+        SqlError: it is not, or it uses a placeholder that has no parameter.
     """
     tree = _parsed(sql, names)
     [statement] = _single(tree)
@@ -78,6 +78,11 @@ def bind(sql: str, names: Collection[str]) -> str:
     return text + sql[end:].replace("%", "%%")
 
 
+def used_names(sql: str, names: Collection[str]) -> set[str]:
+    """Which of these parameters the text uses."""
+    return {placeholder.name for placeholder in _placeholders(sql, names)}
+
+
 def same_expression(one: str, other: str) -> bool:
     """Whether two SQL expressions are the same but for casts, needless parentheses, spaces and case of keywords.
 
@@ -107,9 +112,6 @@ def _parsed(sql: str, names: Collection[str]) -> pg.ParseResult:
         for index, placeholder in enumerate(found, start=1):
             number = f"${index}".ljust(placeholder.end - placeholder.start)
             text = text[: placeholder.start] + number + text[placeholder.end :]
-        unused = set(names) - {placeholder.name for placeholder in found}
-        if unused:
-            raise SqlError(f"the parameter {min(unused)} is not used; write :{min(unused)} (outside quotes)")
         return postgast.parse(text)
     except postgast.PgQueryError as error:
         offset = max(error.cursorpos - 1, 0)
@@ -123,7 +125,10 @@ def _placeholders(sql: str, names: Collection[str]) -> list[_Placeholder]:
     if not names or _COLON not in sql:
         return []
     raw = sql.encode()
-    tokens = list(postgast.scan(sql).tokens)
+    try:
+        tokens = list(postgast.scan(sql).tokens)
+    except postgast.PgQueryError as error:
+        raise SqlError(error.message, offset=max(error.cursorpos - 1, 0)) from error
     found = []
     for colon, name in pairwise(tokens):
         if raw[colon.start : colon.end] == b":" and name.start == colon.end:

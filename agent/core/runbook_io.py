@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from agent.core.checks import Check
 from agent.core.runbook import Runbook
+from agent.core.runbook_rules import Slip, slips_of
 from agent.core.yaml_text import Document, Path, Place, read_yaml
 from agent.errors import InputError
 
@@ -38,8 +39,7 @@ def load_runbook(text: str, *, name: str) -> Runbook:
     Raises:
         InputError: the first thing that is wrong, by line; the hint lists the others. Codes: `runbook.malformed_yaml`,
             `runbook.duplicate_key`, `runbook.unknown_key`, `runbook.unknown_check`, `runbook.missing_key`,
-            `runbook.wrong_type`, `runbook.bad_value`, `runbook.duplicate_id`, `runbook.unknown_version`,
-            `runbook.unknown_check_id`, `runbook.unknown_volume`.
+            `runbook.wrong_type`, `runbook.bad_value`, and those of `agent.core.runbook_rules`.
     """
     document = read_yaml(text, name=name)
     if not isinstance(document.data, dict):
@@ -49,9 +49,9 @@ def load_runbook(text: str, *, name: str) -> Runbook:
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=True)
         raise _error([_problem(detail, document) for detail in details], name) from error
-    problems = list(_cross_checks(runbook, document))
-    if problems:
-        raise _error(problems, name)
+    slips = list(slips_of(runbook))
+    if slips:
+        raise _error([_located(slip, document) for slip in slips], name)
     return runbook
 
 
@@ -82,6 +82,11 @@ def _error(problems: list[Problem], name: str) -> InputError:
             "problems": len(problems),
         },
     )
+
+
+def _located(slip: Slip, document: Document) -> Problem:
+    place = document.place_inside(slip.path, slip.text, slip.offset) if slip.text else document.place(slip.path)
+    return Problem(place, slip.code, f"{dotted(slip.path)}: {slip.message}", slip.hint, dotted(slip.path))
 
 
 def _problem(detail: ErrorDetails, document: Document) -> Problem:
@@ -161,29 +166,3 @@ def dotted(path: Path) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
-
-
-def _cross_checks(runbook: Runbook, document: Document) -> Iterator[Problem]:
-    yield from _duplicate_ids(runbook, document)
-    yield from _duplicate_versions(runbook, document)
-
-
-def _duplicate_ids(runbook: Runbook, document: Document) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for _, path, check in runbook.all_checks():
-        if check.id in seen:
-            message = f"two checks have the id {check.id!r}"
-            yield Problem(
-                document.place(path), "runbook.duplicate_id", message, "Give one of them another id.", dotted(path)
-            )
-        seen.add(check.id)
-
-
-def _duplicate_versions(runbook: Runbook, document: Document) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for index, migration in enumerate(runbook.migrations):
-        path = ("migrations", index, "version")
-        if migration.version in seen:
-            message = f"migration {migration.version} is described twice"
-            yield Problem(document.place(path), "runbook.duplicate_id", message, "Join the two.", dotted(path))
-        seen.add(migration.version)

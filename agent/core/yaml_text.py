@@ -38,6 +38,7 @@ class Document(NamedTuple):
     data: Any
     keys: dict[Path, Place]
     values: dict[Path, Place]
+    blocks: set[Path]
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Where the value (or its key) at `path` is; for a path that the text lacks, its nearest ancestor."""
@@ -46,6 +47,12 @@ class Document(NamedTuple):
             if place:
                 return place
         return Place(1, 1)
+
+    def place_inside(self, path: Path, text: str, offset: int) -> Place:
+        """Where a character of the text at `path` is: its line in a `|` block, else where the text begins."""
+        if path not in self.blocks:
+            return self.place(path)
+        return Place(self.values[path].line + 1 + text[:offset].count("\n"), 1)
 
 
 def read_yaml(text: str, *, name: str) -> Document:
@@ -81,10 +88,11 @@ class _Reader:
         self.name = name
         self.keys: dict[Path, Place] = {}
         self.values: dict[Path, Place] = {}
+        self.blocks: set[Path] = set()
         self.count = 0
 
     def read(self, root: Node) -> Document:
-        return Document(self._value(root, (), ()), self.keys, self.values)
+        return Document(self._value(root, (), ()), self.keys, self.values, self.blocks)
 
     def _value(self, node: Node, path: Path, above: tuple[Node, ...]) -> Any:  # noqa: ANN401 - whatever the YAML holds
         self.count += 1
@@ -94,6 +102,8 @@ class _Reader:
             raise _malformed(self.name, _place(node), "an anchor holds itself")
         self.values[path] = _place(node)
         if isinstance(node, ScalarNode):
+            if node.style == "|":
+                self.blocks.add(path)
             return self._scalar(node)
         if isinstance(node, SequenceNode):
             self._no_tag(node, "seq")
