@@ -1,43 +1,26 @@
-"""The target database over psycopg 3 (async): sessions, statements, transactions, notices, cancellation.
+"""The target database over psycopg 3 (async): how to reach it, and over what kind of connection.
 
-psycopg's errors end here; `target_errors` names them. Nothing is decided here: no retry, no timeout but the
-connection's own.
+Nothing is decided here: no retry, no timeout but the connection's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import psycopg
-from psycopg import generators, pq, sql
-from psycopg.adapt import Transformer
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import Diagnostic
-from psycopg.waiting import Wait
 from pydantic import SecretStr
 
 from agent import sql as files
 from agent.edges import target_diagnosis as diagnosis
 from agent.edges import target_errors as errors
-from agent.edges import target_script as script
-from agent.errors import StatementError, TargetError
-from agent.ports import Names, Notice, Params, Row
+from agent.edges.target_session import PsycopgSession
+from agent.edges.target_watch import Watch
 
-_OPEN = frozenset({pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR, pq.TransactionStatus.ACTIVE})
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServerNotice:
-    """A NOTICE or WARNING; implements `ports.Notice`."""
-
-    severity: str
-    message: str
-    detail: str
-    hint: str
-    sqlstate: str
+__all__ = ["PsycopgSession", "PsycopgTarget"]
 
 
 class PsycopgTarget:
@@ -52,7 +35,7 @@ class PsycopgTarget:
         InputError: `input.database_url`: the connection string cannot be parsed.
     """
 
-    def __init__(self, dsn: SecretStr, *, connect_timeout_s: int = 10, dead_after_s: int = 60) -> None:
+    def __init__(self, dsn: SecretStr, *, connect_timeout_s: int = 10, dead_after_s: float = 60) -> None:
         try:
             given = conninfo_to_dict(dsn.get_secret_value())
         except psycopg.ProgrammingError:
@@ -63,13 +46,14 @@ class PsycopgTarget:
         self._params: dict[str, Any] = {
             "connect_timeout": connect_timeout_s,
             "keepalives": 1,
-            "keepalives_idle": max(1, dead_after_s // 2),
-            "keepalives_interval": max(1, dead_after_s // 6),
+            "keepalives_idle": max(1, round(dead_after_s / 2)),
+            "keepalives_interval": max(1, round(dead_after_s / 6)),
             "keepalives_count": 3,
-            "tcp_user_timeout": dead_after_s * 1000,
+            "tcp_user_timeout": round(dead_after_s * 1000),
             **given,
             "client_encoding": "UTF8",
         }
+        self._dead_after_s = dead_after_s
         self._label = diagnosis.label(self._params)
         self._pooler_checked = False
 
@@ -100,19 +84,34 @@ class PsycopgTarget:
         """See `ports.Target.session`."""
         return self._session(purpose)
 
-    async def _open(self, purpose: str) -> PsycopgSession:
+    async def _open(self, purpose: str, *, watched: bool = True) -> PsycopgSession:
         params = {**self._params, "application_name": f"deploy-agent/{purpose}"}
         try:
             connection = await psycopg.AsyncConnection.connect(autocommit=True, prepare_threshold=None, **params)
         except psycopg.Error as error:
             raise await diagnosis.explain(error, self._params, self._label) from error
         session = PsycopgSession(connection, label=self._label)
+        if watched:
+            session.watch = Watch(lambda: self._ask_about(session.pid), after_s=self._dead_after_s)
         try:
             await session.start()
         except BaseException:
             await session.close()
             raise
         return session
+
+    async def _ask_about(self, pid: int) -> tuple[str, float] | None:
+        """What the server says about a backend, asked over a connection of its own that nobody watches."""
+        try:
+            async with asyncio.timeout(self._dead_after_s):
+                session = await self._open("watch", watched=False)
+                try:
+                    rows = await session.rows(files.load("target/backend"), {"pid": pid})
+                finally:
+                    await session.close()
+        except TimeoutError:
+            raise errors.connection_lost(self._label, "no answer") from None
+        return (rows[0]["state"] or "", rows[0]["seconds"] or 0.0) if rows else None
 
     async def _refuse_transaction_pooler(self, session: PsycopgSession) -> None:
         """A pooler hides the backend's pid; then see whether two clients are given the same backend.
@@ -132,277 +131,3 @@ class PsycopgTarget:
         if held == session.pid or again != session.pid or diagnosis.port(self._params) == "6543":
             raise diagnosis.transaction_pooler(self._label)
         self._pooler_checked = True
-
-
-class PsycopgSession:
-    """One connection; implements `ports.Session`. Made by `PsycopgTarget.connect`."""
-
-    def __init__(self, connection: psycopg.AsyncConnection, *, label: str) -> None:
-        self._connection = connection
-        self._label = label
-        self._pid = 0
-        self._version = 0
-        self._depth = 0
-        self._cancelled = False
-        self._listener: Callable[[Notice], None] | None = None
-        connection.add_notice_handler(self._heard)
-
-    @property
-    def pid(self) -> int:
-        """The backend's process id, as the server itself says (behind a pooler libpq's differs)."""
-        return self._pid
-
-    @property
-    def server_version(self) -> int:
-        """`server_version_num`, for instance 170004."""
-        return self._version
-
-    @property
-    def behind_pooler(self) -> bool:
-        """Whether something between the agent and the server answers for it."""
-        return self._connection.info.backend_pid != self._pid
-
-    async def start(self) -> None:
-        """Send the session's first words."""
-        results = await self._query(files.load("target/connect"))
-        answer = results[-1]
-        self._pid = int(answer.get_value(0, 0) or 0)
-        self._version = int(answer.get_value(0, 1) or 0)
-
-    async def rows(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> list[Row]:
-        """See `ports.Session.rows`."""
-        result = await self._one(sql, params, names)
-        if result.status != pq.ExecStatus.TUPLES_OK:
-            return []
-        columns = [(result.fname(index) or b"").decode() for index in range(result.nfields)]
-        loader = Transformer(self._connection)
-        loader.set_pgresult(result)
-        return loader.load_rows(0, result.ntuples, lambda values: dict(zip(columns, values, strict=True)))
-
-    async def value(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> Any:  # noqa: ANN401 - whatever the column holds
-        """See `ports.Session.value`."""
-        rows = await self.rows(sql, params, names=names)
-        return next(iter(rows[0].values())) if rows else None
-
-    async def run(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> str:
-        """See `ports.Session.run`."""
-        return ((await self._one(sql, params, names)).command_status or b"").decode()
-
-    def bind(self, sql: str, params: Params, *, names: Names | None = None) -> str:
-        """See `ports.Session.bind`: psycopg's client-side cursor quotes the values."""
-        text = _with_names(sql, names, self._connection)
-        return psycopg.AsyncClientCursor(self._connection).mogrify(text.encode(), params)
-
-    async def run_many(self, statements: Sequence[str]) -> None:
-        """See `ports.Session.run_many`: one message of the simple query protocol.
-
-        The server parses the whole text before it runs the first statement. Where a statement changes how the next
-        ones are parsed, each is sent by itself.
-        """
-        if not statements:
-            return
-        text = script.join(statements)
-        if script.changes_parsing(text):
-            await self._run_singly(statements)
-            return
-        try:
-            await self._query(text)
-        except StatementError as error:
-            script.blame(error, statements)
-            raise
-
-    async def run_transaction(self, statements: Sequence[str]) -> None:
-        """See `ports.Session.run_transaction`."""
-        text = script.join(["BEGIN", *statements, "COMMIT"])
-        try:
-            if script.changes_parsing(text):
-                async with self.transaction():
-                    await self._run_singly(statements)
-                return
-            tag = (await self._query(text))[-1].command_status
-        except StatementError as error:
-            if "done" in error.where:
-                script.blame(error, ["BEGIN", *statements, "COMMIT"])
-                index = int(error.where.pop("statement")) - 1
-                error.where |= {"statement": index} if 0 < index <= len(statements) else {"at": "commit"}
-            raise
-        finally:
-            if await self.in_transaction():
-                await self._query("ROLLBACK")
-        if tag != b"COMMIT":
-            raise _not_committed()
-
-    async def _run_singly(self, statements: Sequence[str]) -> None:
-        for index, statement in enumerate(statements, start=1):
-            try:
-                await self._query(statement)
-            except StatementError as error:
-                del error.where["done"]
-                error.where["statement"] = index
-                raise
-
-    @asynccontextmanager
-    async def _transaction(self, begin: str) -> AsyncIterator[None]:
-        savepoint = f"deploy_agent_{self._depth}" if self._depth else ""
-        await self._query(f"SAVEPOINT {savepoint}" if savepoint else begin)
-        self._depth += 1
-        try:
-            yield
-        except BaseException:
-            self._depth -= 1
-            if await self.in_transaction():
-                await self._query(
-                    f"ROLLBACK TO SAVEPOINT {savepoint}; RELEASE SAVEPOINT {savepoint}" if savepoint else "ROLLBACK"
-                )
-            raise
-        self._depth -= 1
-        if not await self.in_transaction():
-            raise TargetError(
-                "a statement ended the transaction that was to hold it",
-                code="target.transaction_ended",
-                hint="Take COMMIT and ROLLBACK out of the SQL that runs here.",
-            )
-        tag = (await self._query(f"RELEASE SAVEPOINT {savepoint}" if savepoint else "COMMIT"))[-1].command_status
-        if tag not in {b"COMMIT", b"RELEASE"}:  # COMMIT of a failed transaction answers ROLLBACK, without an error
-            raise _not_committed()
-
-    def transaction(self, *, read_only: bool = False, repeatable: bool = False) -> AbstractAsyncContextManager[None]:
-        """See `ports.Session.transaction`.
-
-        Raises:
-            TargetError: `target.transaction_ended`, `target.transaction_failed`: the body did not leave the
-                transaction as it found it; nothing is called committed that is not.
-        """
-        isolation = " ISOLATION LEVEL REPEATABLE READ" if repeatable else ""
-        return self._transaction(f"BEGIN{isolation}{' READ ONLY' if read_only else ''}")
-
-    def on_notice(self, listener: Callable[[Notice], None] | None) -> None:
-        """See `ports.Session.on_notice`."""
-        self._listener = listener
-
-    async def cancel(self) -> None:
-        """See `ports.Session.cancel`. Uses the connection's own TLS settings (libpq 17's PQcancelStart)."""
-        self._cancelled = True
-        try:
-            await self._connection.cancel_safe(timeout=10)
-        except psycopg.Error as error:
-            raise errors.connection_lost(self._label, str(error)) from error
-
-    async def in_transaction(self) -> bool:
-        """See `ports.Session.in_transaction`; libpq knows, no round trip."""
-        return self._connection.pgconn.transaction_status in _OPEN
-
-    async def close(self) -> None:
-        """See `ports.Session.close`. A statement that still runs is cancelled first: it must not go on unseen."""
-        if self._connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
-            with suppress(psycopg.Error):  # it is given up anyway; the server notices when the socket closes
-                await self._connection.cancel_safe(timeout=5)
-        await self._connection.close()
-
-    async def _one(self, text: str, params: Params | None, names: Names | None) -> pq.abc.PGresult:
-        """Run one statement; its (last) result."""
-        text = _with_names(text, names, self._connection)
-        if params is None:
-            return (await self._query(text))[-1]
-        _refuse_nul(text)
-        cursor = self._connection.cursor()
-        self._cancelled = False
-        try:
-            await cursor.execute(text.encode(), params)
-        except psycopg.Error as error:
-            raise self._translated(error) from error
-        result = cursor.pgresult
-        if result is None:
-            raise TargetError("the statement was answered without a result", code="target.protocol")
-        return result
-
-    async def _query(self, text: str) -> list[pq.abc.PGresult]:
-        """Send a text, of one statement or several, by the simple query protocol; all results."""
-        _refuse_nul(text)
-        connection = self._connection
-        self._cancelled = False
-        try:
-            async with connection.lock:
-                connection.pgconn.send_query(text.encode())
-                results = await connection.wait(_results(connection.pgconn))
-        except psycopg.Error as error:
-            raise self._translated(error) from error
-        if results[-1].status == pq.ExecStatus.FATAL_ERROR:
-            copying = len(results) > 1 and results[-2].status == pq.ExecStatus.COPY_IN
-            failure = (
-                errors.copy_refused()
-                if copying
-                else errors.from_result(
-                    results[-1], label=self._label, closed=self._is_closed(), cancelled=self._cancelled
-                )
-            )
-            failure.where["done"] = len(results) - (2 if copying else 1)
-            raise failure
-        return results
-
-    def _translated(self, error: psycopg.Error) -> TargetError:
-        return errors.from_statement(error, label=self._label, closed=self._is_closed(), cancelled=self._cancelled)
-
-    def _is_closed(self) -> bool:
-        return self._connection.closed or self._connection.pgconn.status == pq.ConnStatus.BAD
-
-    def _heard(self, diag: Diagnostic) -> None:
-        if self._listener is not None:
-            self._listener(
-                ServerNotice(
-                    severity=diag.severity_nonlocalized or diag.severity or "NOTICE",
-                    message=diag.message_primary or "",
-                    detail=diag.message_detail or "",
-                    hint=diag.message_hint or "",
-                    sqlstate=diag.sqlstate or "",
-                )
-            )
-
-
-def _results(pgconn: pq.abc.PGconn) -> Generator[Any, Any, list[pq.abc.PGresult]]:
-    """All results of what was sent.
-
-    COPY FROM STDIN is answered with a failure, for there is no data to send; what COPY TO STDOUT says is dropped.
-    """
-    yield from generators.send(pgconn)
-    results: list[pq.abc.PGresult] = []
-    while (result := (yield from generators.fetch(pgconn))) is not None:
-        if result.status == pq.ExecStatus.COPY_IN:
-            results.append(result)
-            pgconn.put_copy_end(b"there is no data to copy")
-            yield from generators.send(pgconn)
-        elif result.status == pq.ExecStatus.COPY_OUT:
-            while (size := pgconn.get_copy_data(1)[0]) >= 0:
-                if size == 0:
-                    yield Wait.R
-                    pgconn.consume_input()
-        else:
-            results.append(result)
-    return results
-
-
-def _with_names(text: str, names: Names | None, connection: psycopg.AsyncConnection) -> str:
-    """Put quoted identifiers in the place of `{name}`."""
-    if not names:
-        return text
-    quoted = {key: sql.Identifier(*([name] if isinstance(name, str) else name)) for key, name in names.items()}
-    return sql.SQL(text).format(**quoted).as_string(connection)
-
-
-def _not_committed() -> TargetError:
-    return TargetError(
-        "the transaction had failed and was rolled back at COMMIT",
-        code="target.transaction_failed",
-        hint="An earlier statement of the transaction failed and its error was ignored.",
-    )
-
-
-def _refuse_nul(text: str) -> None:
-    """A NUL would cut the statement short without a word: libpq takes C strings."""
-    if "\0" in text:
-        raise StatementError(
-            "the SQL holds a NUL character",
-            sqlstate="22021",
-            position=text.index("\0") + 1,
-            hint="PostgreSQL text cannot hold NUL; remove it from the file.",
-        )
