@@ -52,6 +52,13 @@ GRANT SET ON PARAMETER
     deadlock_timeout, track_io_timing
     TO postgres;
 GRANT SET ON PARAMETER log_min_messages TO supabase_realtime_admin;
+-- There it allows `pgrst.*`; plain Postgres wants each of PostgREST's settings named.
+GRANT SET ON PARAMETER
+    pgrst.db_aggregates_enabled, pgrst.db_anon_role, pgrst.db_extra_search_path, pgrst.db_max_rows,
+    pgrst.db_plan_enabled, pgrst.db_pre_request, pgrst.db_root_spec, pgrst.db_schemas, pgrst.db_tx_end,
+    pgrst.jwt_aud, pgrst.jwt_role_claim_key, pgrst.jwt_secret, pgrst.jwt_secret_is_base64, pgrst.openapi_mode,
+    pgrst.server_timing_enabled, pgrst.server_trace_header
+    TO postgres;
 
 ALTER ROLE anon SET statement_timeout = '3s';
 ALTER ROLE authenticated SET statement_timeout = '8s';
