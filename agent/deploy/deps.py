@@ -193,7 +193,9 @@ async def watch_cancel(run: Run) -> AsyncIterator[None]:
                     await session.cancel()
                 except TargetError as error:
                     run.emitter.emit(
-                        EventKind.LOG, f"the running statement could not be cancelled: {error}", severity=Severity.WARNING
+                        EventKind.LOG,
+                        f"the running statement could not be cancelled: {error}",
+                        severity=Severity.WARNING,
                     )
             await run.deps.clock.sleep(run.deps.options.poll_s)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from agent.core.models import EventKind, NewEvent, Severity
 from agent.ports import Clock, DeployStore
@@ -54,7 +54,7 @@ class Emitter:
             await asyncio.sleep(self._every_s)
             await self.flush()
 
-    async def __aenter__(self) -> Emitter:
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
         return self
 

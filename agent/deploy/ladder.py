@@ -121,7 +121,9 @@ def _scripts(run: Run, versions: Sequence[str]) -> list[tuple[str, str]]:
     if runbook is None or not versions or not runbook.on_failure.rollback_scripts:
         return []
     entries = [(version, runbook.for_version(version)) for version in reversed(versions)]
-    single = [(version, entry.rollback.sql) for version, entry in entries if entry and entry.rollback and entry.rollback.sql]
+    single = [
+        (version, entry.rollback.sql) for version, entry in entries if entry and entry.rollback and entry.rollback.sql
+    ]
     if len(single) == len(versions):
         return single
     complete = runbook.rollback.complete

@@ -351,9 +351,7 @@ def blame(run: Run, script: Script, error: StatementError, *, index: int | None 
     line = piece.line + (piece.text[: error.position - 1].count("\n") if error.position else 0)
     if run.cancel_reason and error.sqlstate == "57014":
         return cancelled(run.cancel_reason).model_copy(update={**_place(script), "statement": number, "line": line})
-    failure = failure_of(
-        error, **_place(script), cause="statement", line=line, statement=number, sql=piece.text[:2000]
-    )
+    failure = failure_of(error, **_place(script), cause="statement", line=line, statement=number, sql=piece.text[:2000])
     return with_hints(run, failure)
 
 
@@ -396,4 +394,3 @@ def _applied(run: Run, script: Script, started: float) -> None:
         total=len(versions),
         seconds=seconds,
     )
-

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from agent import sql
 from agent.core.models import DeployRequest
 from agent.core.planning import Plan, build_plan
 from agent.core.runbook import Runbook
 from agent.deploy.deps import Deps
-from agent.deploy.snapshot import application_schemas, read_history
+from agent.deploy.snapshot import application_schemas, read_catalog, read_history
 from agent.ports import Session
 
 
@@ -23,8 +22,8 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
     async with session.transaction(read_only=True, repeatable=True):
         history = await read_history(session)
         schemas = await application_schemas(session, deps.options.schemas)
-        objects = await session.rows(sql.load("catalog/objects"), {"schemas": list(schemas)})
-    digest = hashlib.sha256("\n".join(f"{row['identity']} {row['digest']}" for row in objects).encode())
+        catalog = await read_catalog(session, schemas)
+    digest = hashlib.sha256("\n".join(f"{identity} {catalog[identity]}" for identity in sorted(catalog)).encode())
     checks = 0
     if runbook is not None:
         checks = len(runbook.checks) + sum(len(entry.checks) for entry in runbook.migrations)

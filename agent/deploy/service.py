@@ -261,4 +261,3 @@ async def _backups(deps: Deps) -> str:
     await deps.objects.delete("doctor.probe")
     count = len(await deps.store.backups(project=deps.options.project))
     return f"{deps.objects.label} is writable; {count} backups"
-

@@ -45,6 +45,13 @@ async def read_history(session: Session) -> tuple[HistoryRow, ...]:
     )
 
 
+async def read_catalog(session: Session, schemas: Sequence[str]) -> dict[str, str]:
+    """The digest of each object's definition, by identity; the transaction's search path is set to pg_catalog."""
+    await session.run(sql.load("snapshot/settings"))
+    rows = await session.rows(sql.load("catalog/objects"), {"schemas": list(schemas)})
+    return {row["identity"]: row["digest"] for row in rows}
+
+
 async def take_snapshot(
     session: Session, *, schemas: Sequence[str], runbook: Runbook | None, now: datetime
 ) -> Snapshot:
@@ -56,15 +63,14 @@ async def take_snapshot(
         runbook: its snapshot queries are read too.
         now: recorded as the time of the snapshot.
     """
-    await session.run(sql.load("snapshot/workers"))
+    values = await read_values(session, runbook.snapshot) if runbook else {}
+    catalog = await read_catalog(session, schemas)
     args = {"schemas": list(schemas)}
-    catalog = {row["identity"]: row["digest"] for row in await session.rows(sql.load("catalog/objects"), args)}
     sequences = {row["name"]: row["last_value"] for row in await session.rows(sql.load("snapshot/sequences"), args)}
     tables: dict[str, TableMark] = {}
     for table in await session.rows(sql.load("snapshot/tables"), args):
         [mark] = await session.rows(table["query"])
         tables[table["name"]] = TableMark(rows=mark["rows"], hash=mark["hash"], bytes=table["bytes"])
-    values = await read_values(session, runbook.snapshot) if runbook else {}
     history = await read_history(session)
     return Snapshot(
         taken_at=now,

@@ -109,7 +109,10 @@ async def _failed(run: Run, state: State, failure: Failure) -> State:
         return await run.move(state, Move.FAIL, failure.message, failure=failure)
     first = (await run.deps.store.get(run.deploy_id)).failure
     both = (first or failure).model_copy(
-        update={"detail": f"could not be undone: {failure.message}", "hint": failure.hint or (first.hint if first else "")}
+        update={
+            "detail": f"could not be undone: {failure.message}",
+            "hint": failure.hint or (first.hint if first else ""),
+        }
     )
     return await run.move(state, Move.GIVE_UP, f"a person is needed: {failure.message}", failure=both)
 
@@ -169,13 +172,13 @@ async def _preflight(run: Run) -> State:
         first = errors[0]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         where = {"version": str(first.where.get("version", "")), "file": str(first.where.get("file", ""))}
-        raise Stop(
-            Failure(cause="preflight", code=first.code, message=first.message + more, hint=first.hint, **where)
-        )
+        raise Stop(Failure(cause="preflight", code=first.code, message=first.message + more, hint=first.hint, **where))
     run.check_cancelled()
     fields = {"strategy": plan.strategy, "versions": [one.migration.version for one in plan.scripts]}
     if not plan.scripts:
-        return await run.move(State.PREFLIGHT, Move.NOTHING_TO_DO, "nothing to do: all migrations are applied", **fields)
+        return await run.move(
+            State.PREFLIGHT, Move.NOTHING_TO_DO, "nothing to do: all migrations are applied", **fields
+        )
     return await run.move(State.PREFLIGHT, Move.CLEAR, "nothing is in the way", **fields)
 
 

@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from starlette.exceptions import HTTPException
 
 from agent import __version__
-from agent.core.models import BackupRecord, Deploy, DeployRequest, Event, Model, Strategy
+from agent.core.models import BackupRecord, Condition, Deploy, DeployRequest, Event, Model, Strategy
 from agent.core.planning import Plan
 from agent.core.states import State
 from agent.errors import AgentError, AuthError
 from agent.report.models import DeployView
 from agent.report.view import deploy_view
-from agent.web.backend import AgentStatus, Backend, Condition
+from agent.web.backend import AgentStatus, Backend
 
 # https://prometheus.io/docs/instrumenting/exposition_formats/
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -121,7 +121,10 @@ def _handle_errors(app: FastAPI) -> None:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         problem = Problem(
-            code="input.request", message=f"{field}: {first['msg']}", hint="See /api/v1/openapi.json.", where={"field": field}
+            code="input.request",
+            message=f"{field}: {first['msg']}",
+            hint="See /api/v1/openapi.json.",
+            where={"field": field},
         )
         return JSONResponse(problem.model_dump(), status_code=422)
 

@@ -6,18 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from agent.core.models import BackupRecord, Deploy, DeployRequest, Event, Model
+from agent.core.models import BackupRecord, Condition, Deploy, DeployRequest, Event, Model
 from agent.core.planning import Plan
 from agent.core.states import State
-
-
-class Condition(Model):
-    """One thing that must hold for the agent to do its work; `message` says what it found."""
-
-    name: str
-    ok: bool
-    message: str
-    checked_at: datetime
 
 
 class AgentStatus(Model):

@@ -82,7 +82,7 @@ SELECT 'policy:' || format('%%I.%%I', n.nspname, c.relname) || '.' || quote_iden
     pg_get_expr(p.polqual, p.polrelid), '#', pg_get_expr(p.polwithcheck, p.polrelid), obj_description(p.oid, 'pg_policy'))
 FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 UNION ALL
-SELECT 'rule:' || r.ident || '.' || quote_ident(w.rulename), pg_get_ruledef(w.oid) || w.ev_enabled
+SELECT 'rule:' || r.ident || '.' || quote_ident(w.rulename), pg_get_ruledef(w.oid) || w.ev_enabled::text
 FROM pg_rewrite AS w JOIN rel AS r ON r.oid = w.ev_class
 WHERE w.rulename <> '_RETURN'
 UNION ALL
@@ -124,7 +124,7 @@ UNION ALL
 SELECT 'publication schema:' || quote_ident(p.pubname) || '.' || quote_ident(n.nspname), ''
 FROM pg_publication_namespace AS m JOIN pg_publication AS p ON p.oid = m.pnpubid JOIN pg_namespace AS n ON n.oid = m.pnnspid
 UNION ALL
-SELECT 'default privileges:' || pg_get_userbyid(d.defaclrole) || '.' || coalesce(n.nspname, '') || '.' || d.defaclobjtype,
+SELECT 'default privileges:' || pg_get_userbyid(d.defaclrole) || '.' || coalesce(n.nspname, '') || '.' || d.defaclobjtype::text,
   (SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(d.defaclacl) AS x)
 FROM pg_default_acl AS d LEFT JOIN pg_namespace AS n ON n.oid = d.defaclnamespace
 ) AS object (identity, definition)

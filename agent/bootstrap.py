@@ -1,0 +1,304 @@
+"""Joins the edges to the deploy and the web: the only module that knows them all, and it decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from pydantic import SecretStr
+
+from agent.core.backups import Manifest
+from agent.core.models import (
+    BackupRecord,
+    CheckResult,
+    Deploy,
+    DeployRequest,
+    Event,
+    Finding,
+    NewEvent,
+    Severity,
+)
+from agent.core.planning import Plan
+from agent.core.runbook import Runbook
+from agent.deploy import service
+from agent.deploy.backup import BackupOptions, load_manifest, prune, verify_backup
+from agent.deploy.deps import Deps, Options
+from agent.deploy.outbox import Outbox
+from agent.deploy.supervisor import Supervisor, queue
+from agent.deploy.workflow import run_deploy
+from agent.edges.folder import load_folder
+from agent.edges.object_store import open_object_store
+from agent.edges.pgtools import PostgresTools
+from agent.edges.runbook_file import load_runbook_file
+from agent.edges.store import open_store
+from agent.edges.target import PsycopgTarget
+from agent.edges.volume import lock_volume
+from agent.errors import AgentError, BusyError
+from agent.ports import Ctx
+from agent.report.chat import compose
+from agent.settings import Settings
+
+_log = structlog.get_logger("agent")
+
+
+class SystemClock:
+    """The machine's time; implements `ports.Clock`."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, cancellably."""
+        await asyncio.sleep(seconds)
+
+
+def report(message: str, fields: dict[str, object]) -> None:
+    """Into the log: a constant message and its fields."""
+    _log.info(message, **fields)
+
+
+def report_error(error: AgentError) -> None:
+    """A failure that will be tried again."""
+    _log.warning("failed, will be tried again", code=error.code, why=error.message, hint=error.hint)
+
+
+@asynccontextmanager
+async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
+    """The ports, filled; closed at the end. May be called on any event loop.
+
+    Raises:
+        InputError: a setting is missing or wrong.
+        StoreError: the agent's own store cannot be opened.
+    """
+    database_url = settings.require_database_url()
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    async with AsyncExitStack() as stack:
+        store = await open_store(
+            settings.resolved_store_url.get_secret_value(),
+            notify_targets={one.name: one.events for one in settings.notify},
+        )
+        stack.push_async_callback(store.close)
+        yield Deps(
+            target=PsycopgTarget(database_url, connect_timeout_s=round(settings.connect_timeout_s)),
+            tools=PostgresTools(database_url, folder=settings.tools_dir),
+            objects=open_object_store(settings.resolved_backup_target),
+            store=store,
+            clock=SystemClock(),
+            http=_http_probe(stack),
+            jitter=random.random,
+            read_folder=lambda: load_folder(settings.migrations, environ=os.environ),
+            read_runbook=lambda: load_runbook_file(settings.runbook),
+            options=Options(
+                project=settings.project,
+                schemas=settings.deploy.schemas,
+                lock_timeout_s=settings.deploy.lock_timeout_s,
+                lock_attempts=settings.deploy.lock_attempts,
+                statement_timeout_s=settings.deploy.statement_timeout_s,
+                restore=settings.deploy.restore,
+            ),
+            backup=_backup_options(settings),
+        )
+
+
+def _http_probe(stack: AsyncExitStack):
+    raise NotImplementedError
+
+
+def _backup_options(settings: Settings) -> BackupOptions:
+    raise NotImplementedError
+
+
+class Agent:
+    """The agent as a person at the command line has it."""
+
+    def __init__(self, settings: Settings, deps: Deps) -> None:
+        self._settings = settings
+        self._deps = deps
+
+    @property
+    def deps(self) -> Deps:
+        """The ports, for those who need more than the requests below."""
+        return self._deps
+
+    async def plan(self, request: DeployRequest) -> Plan:
+        """What a deploy would do now; changes nothing."""
+        return await service.plan(self._deps, request)
+
+    async def deploy(
+        self,
+        request: DeployRequest,
+        on_event: Callable[[Event], None],
+        on_start: Callable[[Deploy], None] = lambda _: None,
+    ) -> Deploy:
+        """Deploy, and follow it to its end.
+
+        Where another process runs the engine on this volume (`serve`), the deploy is handed to it.
+
+        Args:
+            on_event: hears each event, in order.
+            on_start: hears of each deploy before its events: first of one that a killed agent left behind, which
+                is brought to its end before the new one starts.
+
+        Raises:
+            BusyError: `busy.deploying`: another deploy of the project is running.
+        """
+        async with AsyncExitStack() as stack:
+            supervisor = await self._engine(stack)
+            if supervisor is not None:
+                for left in await supervisor.adopt():
+                    on_start(await self._deps.store.get(left))
+                    await service.follow(self._deps, left, on_event)
+            queued = await queue(self._deps, request)
+            on_start(queued)
+            if supervisor is not None:
+                await supervisor.adopt()
+            final = await service.follow(self._deps, queued.id, on_event)
+            if supervisor is not None:
+                await self._deliver()
+            return final
+
+    async def _engine(self, stack: AsyncExitStack) -> Supervisor | None:
+        """The engine in this process, or None if another process has it."""
+        try:
+            return await stack.enter_async_context(running_engine(self._settings, self._deps))
+        except BusyError as error:
+            if error.code != "busy.volume":
+                raise
+            return None
+
+    async def _deliver(self) -> None:
+        """Tell the channels what they have not heard yet; what cannot be told now is told by the next agent."""
+        async with outbox(self._settings, self._deps) as box:
+            late = await box.drain(10.0)
+        if late:
+            report("notifications left for later", {"targets": list(late)})
+
+    async def deploys(self, limit: int = 50) -> list[Deploy]:
+        """Newest first."""
+        return await self._deps.store.deploys(project=self._settings.project, limit=limit)
+
+    async def get(self, deploy_id: str) -> Deploy:
+        """By id or an unambiguous beginning of it. Raises NotFoundError."""
+        return await self._deps.store.get(deploy_id)
+
+    async def events(self, deploy_id: str, after: int = 0) -> list[Event]:
+        """All events after a number."""
+        events: list[Event] = []
+        while more := await self._deps.store.events(deploy_id, after=events[-1].seq if events else after):
+            events += more
+        return events
+
+    async def cancel(self, deploy_id: str, reason: str) -> Deploy:
+        """Raise the cancel flag; whoever runs the deploy stops at the next safe point."""
+        deploy = await self._deps.store.get(deploy_id)
+        return await self._deps.store.request_cancel(deploy.id, reason=reason, now=self._deps.clock.now())
+
+    async def doctor(self) -> list[Finding]:
+        """Look at everything a deploy needs; severity `info` is what is in order."""
+        store = Finding(
+            code="doctor.store",
+            severity=Severity.INFO,
+            message=f"the agent's store answers ({self._settings.state_dir})",
+        )
+        return await service.doctor(self._deps, [store])
+
+    async def backup(self, on_event: Callable[[NewEvent], None] = lambda _: None) -> BackupRecord:
+        """Take a backup now."""
+        return await service.backup(self._deps, on_event)
+
+    async def backups(self) -> list[BackupRecord]:
+        """Newest first."""
+        return await self._deps.store.backups(project=self._settings.project)
+
+    async def backup_manifest(self, backup_id: str) -> Manifest:
+        """What is in a backup. Raises NotFoundError, BackupError."""
+        record = await service.find_backup(self._deps, backup_id)
+        return await load_manifest(self._deps.objects, record)
+
+    async def verify_backup(self, backup_id: str, *, restore: bool = False) -> BackupRecord:
+        """Read a backup again: checksums and listing; with `restore` also into a scratch database."""
+        raise NotImplementedError
+
+    async def prune(self, *, dry_run: bool = False) -> list[BackupRecord]:
+        """Remove what the retention rules let go; returns those."""
+        raise NotImplementedError
+
+    async def restore(self, backup_id: str, on_event: Callable[[NewEvent], None]) -> BackupRecord:
+        """Bring the application's schemas back to a backup, in place; returns the safety backup taken first."""
+        async with AsyncExitStack() as stack:
+            await self._engine(stack)
+            return await service.restore(self._deps, backup_id, on_event)
+
+    async def verify(self, on_event: Callable[[NewEvent], None]) -> list[CheckResult]:
+        """Run the runbook's final checks now."""
+        return await service.verify(self._deps, on_event)
+
+    async def applied_versions(self) -> list[str]:
+        """The versions that the database has."""
+        return await service.applied_versions(self._deps)
+
+    async def wait_for(self, version: str, timeout_s: float) -> None:
+        """Return when the database has a version (or `latest`). Raises WaitTimeoutError."""
+        await service.wait_for(self._deps, version, timeout_s=timeout_s)
+
+
+@asynccontextmanager
+async def open_agent(settings: Settings) -> AsyncIterator[Agent]:
+    """The agent for one command. The engine is started only by what needs it."""
+    async with open_deps(settings) as deps:
+        yield Agent(settings, deps)
+
+
+@asynccontextmanager
+async def running_engine(settings: Settings, deps: Deps) -> AsyncIterator[Supervisor]:
+    """The durable engine in this process, alone on its volume; deploys that a dead worker left go on at once.
+
+    Raises:
+        BusyError: `busy.volume`: another process has it.
+    """
+    from agent.edges.engine import open_engine  # noqa: PLC0415 - DBOS takes a second to import
+
+    async def body(ctx: Ctx) -> str:
+        async with open_deps(settings) as own:
+            return await run_deploy(ctx, own)
+
+    store_url = settings.store_url
+    with lock_volume(settings.state_dir):
+        if store_url is not None and store_url.get_secret_value().startswith("postgres"):
+            url, executor = store_url.get_secret_value(), f"{settings.project}@{socket.gethostname()}"
+        else:
+            url, executor = f"sqlite:///{(settings.state_dir / 'engine.db').absolute()}", "local"
+        async with open_engine(url, executor_id=executor, body=body) as engine:
+            yield Supervisor(deps, engine, report)
+
+
+@asynccontextmanager
+async def outbox(settings: Settings, deps: Deps) -> AsyncIterator[Outbox]:
+    """The notifier of the settings' channels."""
+    from agent.edges.notifiers import make_client, make_notifier  # noqa: PLC0415 - httpx takes a while to import
+
+    client = make_client()
+    try:
+        yield Outbox(
+            store=deps.store,
+            notifiers={
+                one.name: make_notifier(
+                    name=one.name, kind=one.kind, url=one.url, secret=one.secret, client=client, now=deps.clock.now
+                )
+                for one in settings.notify
+            },
+            compose=lambda deploy, events, seq: compose(deploy, events, seq).model_dump(mode="json"),
+            clock=deps.clock,
+            random=random.random,
+            on_error=report_error,
+        )
+    finally:
+        await client.aclose()
