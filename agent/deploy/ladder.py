@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from agent import sql
 from agent.core.compare import Differences, differences
 from agent.core.models import EventKind, Failure, Severity
-from agent.deploy.deps import Run, failure_of
+from agent.core.runbook import Script
+from agent.deploy.deps import Run, Stop, failure_of
+from agent.deploy.migrate import check, transactional
 from agent.deploy.restore import restore_in_place
 from agent.deploy.snapshot import application_schemas, take_snapshot
 from agent.errors import AgentError
@@ -38,17 +40,17 @@ async def remains(run: Run, session: Session) -> tuple[list[str], bool]:
     """What the deploy has left in the database.
 
     Returns:
-        The versions that it committed, and whether statements outside a transaction have run.
+        The versions that it committed, and whether a file that runs statement by statement is half applied.
     """
     assert run.plan is not None and run.before is not None  # noqa: S101, PT018 - set before migrate
     before = set(run.before.history)
     columns = await session.rows(sql.load("history/shape"))
     now = {row["version"] for row in await session.rows(sql.load("history/list_versions"))} if columns else set()
     ours = [one.migration.version for one in run.plan.scripts if one.migration.version in now - before]
-    partial = False
-    if await session.value(sql.load("ledger/exists")):
-        partial = bool(await session.rows(sql.load("ledger/statements"), {"deploy_id": run.deploy_id}))
-    return ours, partial
+    if not await session.value(sql.load("ledger/exists")):
+        return ours, False
+    noted = await session.rows(sql.load("ledger/statements"), {"deploy_id": run.deploy_id})
+    return ours, any(row["version"] not in ours for row in noted)
 
 
 async def compare(run: Run, session: Session) -> Differences:
@@ -100,34 +102,33 @@ async def scripts_rung(run: Run, session: Session, versions: Sequence[str]) -> b
         return False
     try:
         async with session.transaction():
-            for name, text in scripts:
+            for name, script in scripts:
                 run.emitter.emit(EventKind.LOG, f"running the rollback script of {name}")
-                await session.run_many([text])
-            await session.run("RESET ROLE")
+                await session.run(script.sql or "")
+                await session.run("RESET ROLE")
+                await check(run, session, transactional(script.checks), phase="rollback")
             await session.run(sql.load("history/delete"), {"versions": list(versions)})
             found = await compare(run, session)
             if not found.none:
                 raise NotProven(found)
     except NotProven as error:
         return report_rung(run, 2, "rollback scripts", error.found)
-    except AgentError as error:
-        return report_rung(run, 2, "rollback scripts", None, message=f"rollback scripts failed: {error.message}")
+    except (AgentError, Stop) as error:
+        return report_rung(run, 2, "rollback scripts", None, message=f"rollback scripts failed: {error}")
     return report_rung(run, 2, "rollback scripts", found)
 
 
-def _scripts(run: Run, versions: Sequence[str]) -> list[tuple[str, str]]:
+def _scripts(run: Run, versions: Sequence[str]) -> list[tuple[str, Script]]:
     """Per migration, newest first, if each has one; else the complete one; else none."""
     runbook = run.runbook
     if runbook is None or not versions or not runbook.on_failure.rollback_scripts:
         return []
     entries = [(version, runbook.for_version(version)) for version in reversed(versions)]
-    single = [
-        (version, entry.rollback.sql) for version, entry in entries if entry and entry.rollback and entry.rollback.sql
-    ]
+    single = [(version, entry.rollback) for version, entry in entries if entry and entry.rollback]
     if len(single) == len(versions):
         return single
     complete = runbook.rollback.complete
-    return [("the whole deploy", complete.sql)] if complete and complete.sql else []
+    return [("the whole deploy", complete)] if complete else []
 
 
 async def restore_rung(run: Run) -> Failure | None:

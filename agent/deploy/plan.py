@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from agent import sql
 from agent.core.models import DeployRequest
 from agent.core.planning import Plan, build_plan
 from agent.core.runbook import Runbook
@@ -20,6 +21,7 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
     """
     folder = deps.read_folder()
     async with session.transaction(read_only=True, repeatable=True):
+        version = await session.value(sql.load("target/version"))
         history = await read_history(session)
         schemas = await application_schemas(session, deps.options.schemas)
         catalog = await read_catalog(session, schemas)
@@ -35,5 +37,6 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
         include_all=request.include_all,
         until=request.until,
         checks=checks,
+        server_major=int(version.split(".")[0]),
         target_fingerprint=digest.hexdigest(),
     )
