@@ -6,6 +6,7 @@ All are synchronous and do not care about event loops, so sync and async tests u
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +82,11 @@ def s3(s3_server: s3_support.S3) -> s3_support.S3:
 
 @pytest.fixture(scope="session")
 def supabase_cli() -> Path:
-    """The real Supabase CLI's binary, which `make test` installs where npm exists."""
+    """The real Supabase CLI's binary, which `make test` installs where npm exists. CI cannot do without."""
     found = sorted((_ROOT / ".tools" / "node_modules" / "@supabase").glob("cli-*/bin/supabase"))
     if not found:
-        pytest.fail("the Supabase CLI is missing: install npm, then run `make tools`", pytrace=False)
+        reason = "the real Supabase CLI is not installed: install npm, then run `make tools`"
+        if os.environ.get("CI"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
     return found[0]

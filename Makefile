@@ -1,0 +1,89 @@
+# Everything a person or CI does with this project. Needs python3 (3.11 or newer, with venv), make, git.
+# `make test` compares with the real Supabase CLI where npm exists; CI must have it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+PYTEST_ARGS ?=
+UV_VERSION := 0.13.9
+
+.PHONY: help
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/dev.installed  ## Create .venv with everything that development needs, hash-locked
+
+.PHONY: demo
+demo: .venv/base.installed  ## Run a good and a faulty deploy on a real Postgres, and show everything
+	$(BIN)/deploy-agent demo
+
+.PHONY: test
+test: .venv/dev.installed tools  ## Run all tests
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: .venv/dev.installed  ## Check style, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: check
+check: lint test  ## Run lint and test
+
+.PHONY: bench
+bench: .venv/dev.installed tools  ## Measure against the real Supabase CLI and pg_dump
+	$(BIN)/python -m benchmarks
+
+.PHONY: format
+format: .venv/dev.installed  ## Let ruff format and repair what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: tools
+ifneq ($(shell command -v npm),)
+tools: .tools/installed  ## Install the real Supabase CLI into .tools (needs npm)
+else
+tools:
+	@echo "npm is not installed, so the real Supabase CLI is not either: tests and benchmarks that need it are left out."
+endif
+
+.PHONY: lock
+lock: .venv/dev.installed  ## Renew the locked requirements from pyproject.toml and requirements/npm
+	$(PIP) install uv==$(UV_VERSION)
+	for set in "base.txt --group build" "dev.txt --group build --group dev --constraint requirements/base.txt"; do \
+	  UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet --universal --upgrade \
+	    --python-version 3.11 --extra embedded --generate-hashes --no-emit-index-url --no-annotate \
+	    --output-file requirements/$$set; \
+	done
+	cd requirements/npm && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
+
+.PHONY: clean
+clean:  ## Remove everything that was generated
+	rm -rf .venv .tools .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: made again only when what they depend on has changed.
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/base.installed: requirements/base.txt pyproject.toml | .venv/bin/python
+	$(PIP) install --require-hashes --requirement requirements/base.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/dev.installed: requirements/dev.txt .venv/base.installed
+	$(PIP) install --require-hashes --requirement requirements/dev.txt
+	touch $@
+
+.tools/installed: requirements/npm/package.json requirements/npm/package-lock.json
+	mkdir -p .tools
+	cp $^ .tools/
+	cd .tools && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
