@@ -81,7 +81,7 @@ async def open_store(url: str, *, notify_targets: Sequence[str] | Mapping[str, C
     Raises:
         InputError: `settings.store_url`.
         StoreError: `store.too_new`, `store.locked`, `store.corrupt`, `store.read_only`, `store.disk_full`,
-            `store.unreachable`, `store.auth_failed`, …
+            `store.unreachable`, `store.refused`, `store.no_privilege`, …
     """
     store = SqlStore(url, notify_targets=notify_targets)
     try:

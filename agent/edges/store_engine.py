@@ -46,15 +46,13 @@ _POSTGRES_CASES: dict[str, tuple[str, str, str]] = {
     "25006": ("read_only", "is read-only", "Point `store_url` at the primary."),
     "42501": ("no_privilege", "refuses the agent's role", "Grant the role CREATE on the database."),
     "53100": ("disk_full", "cannot grow: the disk is full", "Free space on the server."),
-    "53300": ("too_many_connections", "has no free connection", "Raise max_connections, or run fewer agents."),
-    "3D000": ("missing", "does not exist", "Create the database that `store_url` names."),
     "XX001": ("corrupt", "is damaged", "See the PostgreSQL log."),
     "XX002": ("corrupt", "is damaged", "See the PostgreSQL log."),
-    "28": ("auth_failed", "refuses the user or password", "Check the user and password in `store_url`."),
     "23": ("constraint", "refused a row that breaks a rule", "Please report this as a bug."),
     "08": ("unreachable", "cannot be reached", "Check host and port in `store_url`, and that the server runs."),
     "57P": ("unreachable", "is shutting down or starting", "Try again when the server is up."),
 }
+_REFUSED = ("refused", "refuses the connection", "Check user, password and database in `store_url`.")
 
 
 def parse_url(url: str) -> URL:
@@ -191,11 +189,15 @@ def _from_driver(label: str, error: BaseException | None) -> StoreError:
         code = getattr(error, "sqlite_errorcode", None)
         case = None if code is None else _SQLITE_CASES.get(code & 0xFF)
         detail = str(error)
-    elif isinstance(error, psycopg.Error):
-        state = error.sqlstate or "08"  # without an SQLSTATE the server was never heard
+    elif isinstance(error, psycopg.Error) and error.sqlstate:
+        state = error.sqlstate
         case = next((_POSTGRES_CASES[state[:n]] for n in (5, 3, 2) if state[:n] in _POSTGRES_CASES), None)
-        # The primary message only: a connection error's text may repeat the connection string.
-        detail = (error.diag.message_primary or "") if error.sqlstate else type(error).__name__
+        detail = error.diag.message_primary or ""
+    elif isinstance(error, psycopg.Error):
+        # libpq gives no SQLSTATE for a connection that was not made. What the server said stands after FATAL; the
+        # rest of the text is left out, since it may repeat the connection string.
+        detail = " ".join(str(error).split()).rpartition("FATAL: ")[2] if "FATAL: " in str(error) else ""
+        case = _REFUSED if detail else _POSTGRES_CASES["08"]
     return _error(label, case or ("failed", "failed", "See the cause in the agent's log."), detail)
 
 
