@@ -85,5 +85,6 @@ clean:  ## Remove everything that was generated
 .tools/installed: requirements/npm/package.json requirements/npm/package-lock.json
 	mkdir -p .tools
 	cp $^ .tools/
-	cd .tools && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	# not "npm ci": it insists on an entry for every platform's package, and a mirror may have only its own
+	cd .tools && npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
