@@ -6,13 +6,11 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import structlog
-from pydantic import SecretStr
 
 from agent.core.backups import Manifest
 from agent.core.models import (
@@ -26,14 +24,14 @@ from agent.core.models import (
     Severity,
 )
 from agent.core.planning import Plan
-from agent.core.runbook import Runbook
 from agent.deploy import service
-from agent.deploy.backup import BackupOptions, load_manifest, prune, verify_backup
+from agent.deploy.backup import BackupOptions, load_manifest
 from agent.deploy.deps import Deps, Options
 from agent.deploy.outbox import Outbox
 from agent.deploy.supervisor import Supervisor, queue
 from agent.deploy.workflow import run_deploy
 from agent.edges.folder import load_folder
+from agent.edges.http_probe import HttpxProbe
 from agent.edges.object_store import open_object_store
 from agent.edges.pgtools import PostgresTools
 from agent.edges.runbook_file import load_runbook_file
@@ -41,7 +39,7 @@ from agent.edges.store import open_store
 from agent.edges.target import PsycopgTarget
 from agent.edges.volume import lock_volume
 from agent.errors import AgentError, BusyError
-from agent.ports import Ctx
+from agent.ports import Ctx, PgTools, Target
 from agent.report.chat import compose
 from agent.settings import Settings
 
@@ -86,13 +84,15 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             notify_targets={one.name: one.events for one in settings.notify},
         )
         stack.push_async_callback(store.close)
+        http = HttpxProbe()
+        stack.push_async_callback(http.close)
         yield Deps(
             target=PsycopgTarget(database_url, connect_timeout_s=round(settings.connect_timeout_s)),
             tools=PostgresTools(database_url, folder=settings.tools_dir),
             objects=open_object_store(settings.resolved_backup_target),
             store=store,
             clock=SystemClock(),
-            http=_http_probe(stack),
+            http=http,
             jitter=random.random,
             read_folder=lambda: load_folder(settings.migrations, environ=os.environ),
             read_runbook=lambda: load_runbook_file(settings.runbook),
@@ -108,12 +108,39 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
         )
 
 
-def _http_probe(stack: AsyncExitStack):
-    raise NotImplementedError
-
-
 def _backup_options(settings: Settings) -> BackupOptions:
-    raise NotImplementedError
+    chosen = settings.backup
+    cipher = None
+    if chosen.age_recipients or chosen.age_identity:
+        from agent.edges.encryption import AgeCipher  # noqa: PLC0415 - only who encrypts pays for it
+
+        cipher = AgeCipher(recipients=chosen.age_recipients, identity=chosen.age_identity)
+    return BackupOptions(
+        schemas=settings.deploy.schemas,
+        jobs=chosen.jobs,
+        managed_data=chosen.include_data_of,
+        min_bytes=chosen.min_bytes,
+        keep_last=chosen.keep_last,
+        keep_days=chosen.keep_days,
+        cipher=cipher,
+        encrypt=bool(chosen.age_recipients),
+    )
+
+
+@asynccontextmanager
+async def scratch_database() -> AsyncIterator[tuple[Target, PgTools]]:
+    """An empty Supabase-like database on an embedded Postgres of its own, gone afterwards.
+
+    Raises:
+        ToolError: `tool.embedded_missing`: the extra `embedded` is not installed.
+    """
+    from agent.edges.embedded import embedded_postgres  # noqa: PLC0415 - only a rehearsal needs it
+
+    async with embedded_postgres() as server:
+        await server.create_database("scratch")
+        await server.bootstrap_supabase("scratch")
+        url = SecretStr(server.url("scratch"))
+        yield PsycopgTarget(url), PostgresTools(url)
 
 
 class Agent:
@@ -225,11 +252,26 @@ class Agent:
 
     async def verify_backup(self, backup_id: str, *, restore: bool = False) -> BackupRecord:
         """Read a backup again: checksums and listing; with `restore` also into a scratch database."""
-        raise NotImplementedError
+        return await verify_backup(
+            tools=self._deps.tools,
+            objects=self._deps.objects,
+            store=self._deps.store,
+            clock=self._deps.clock,
+            backup=await service.find_backup(self._deps, backup_id),
+            options=self._deps.backup,
+            scratch=scratch_database if restore else None,
+        )
 
     async def prune(self, *, dry_run: bool = False) -> list[BackupRecord]:
         """Remove what the retention rules let go; returns those."""
-        raise NotImplementedError
+        return await prune(
+            objects=self._deps.objects,
+            store=self._deps.store,
+            clock=self._deps.clock,
+            project=self._settings.project,
+            options=self._deps.backup,
+            dry_run=dry_run,
+        )
 
     async def restore(self, backup_id: str, on_event: Callable[[NewEvent], None]) -> BackupRecord:
         """Bring the application's schemas back to a backup, in place; returns the safety backup taken first."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from datetime import datetime
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 import uvicorn
@@ -147,7 +146,7 @@ async def serve(settings: Settings) -> None:
         serving = Serving(settings, deps)
         async with _http(settings, serving), _task(box.run()):
             _log.info(
-                "serving", **{"host": settings.http.host, "port": settings.http.port, "project": settings.project}
+                "serving", host=settings.http.host, port=settings.http.port, project=settings.project
             )
             try:
                 async with running_engine(settings, deps) as supervisor:
@@ -253,7 +252,7 @@ async def _http(settings: Settings, serving: Serving) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _task(work) -> AsyncIterator[asyncio.Task[None]]:
+async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Task[None]]:
     """Something that runs beside the body, and ends with it."""
     task = asyncio.create_task(work)
     try:

@@ -176,7 +176,8 @@ async def take_lock(session: Session, clock: Clock, *, attempts: int = 50) -> No
 
 
 def _name(row: Row) -> str:
-    return f"{row['application_name'] or 'a session'} of {row['usename']} (pid {row['pid']}, since {row['backend_start']:%H:%M:%S})"
+    who = row["application_name"] or "a session"
+    return f"{who} of {row['usename']} (pid {row['pid']}, since {row['backend_start']:%H:%M:%S})"
 
 
 @asynccontextmanager

@@ -108,14 +108,20 @@ async def scripts_rung(run: Run, session: Session, versions: Sequence[str]) -> b
                 await session.run("RESET ROLE")
                 await check(run, session, transactional(script.checks), phase="rollback")
             await session.run(sql.load("history/delete"), {"versions": list(versions)})
-            found = await compare(run, session)
-            if not found.none:
-                raise NotProven(found)
+            found = await _proven(run, session)
     except NotProven as error:
         return report_rung(run, 2, "rollback scripts", error.found)
     except (AgentError, Stop) as error:
         return report_rung(run, 2, "rollback scripts", None, message=f"rollback scripts failed: {error}")
     return report_rung(run, 2, "rollback scripts", found)
+
+
+async def _proven(run: Run, session: Session) -> Differences:
+    """Raises NotProven where the database differs from the snapshot."""
+    found = await compare(run, session)
+    if not found.none:
+        raise NotProven(found)
+    return found
 
 
 def _scripts(run: Run, versions: Sequence[str]) -> list[tuple[str, Script]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from agent import sql
-from agent.core.models import CheckResult, EventKind, Failure, RunMode, Severity, Strategy, Verdict
 from agent.core.checks import Check
+from agent.core.models import CheckResult, EventKind, Failure, RunMode, Severity, Strategy, Verdict
 from agent.core.statements import Script
 from agent.deploy.checks import run_checks
 from agent.deploy.deps import Run, Stop, cancelled, failure_of
@@ -241,9 +241,9 @@ async def _singly(run: Run, script: Script) -> None:
     for statement in prelude(run):
         await session.run(statement)
     async with run.deps.target.session(purpose=run.purpose) as ledger:
-        for index, piece in enumerate(script.pieces, start=1):
+        for index in range(1, len(script.pieces) + 1):
             run.check_cancelled()
-            await _one_statement(run, session, ledger, script, index, piece.text)
+            await _one_statement(run, ledger, script, index)
     if await session.in_transaction():
         await session.run("ROLLBACK")
         raise Stop(
@@ -264,13 +264,15 @@ async def _singly(run: Run, script: Script) -> None:
     _applied(run, script, started)
 
 
-async def _one_statement(run: Run, session: Session, ledger: Session, script: Script, index: int, text: str) -> None:
+async def _one_statement(run: Run, ledger: Session, script: Script, index: int) -> None:
+    session = await run.session()
+    piece = script.pieces[index - 1]
     key = {"deploy_id": run.deploy_id, "version": script.migration.version, "statement": index}
     await ledger.run(sql.load("ledger/start_statement"), key)
     began = run.deps.clock.now()
     run.interruptible = True
     try:
-        await session.run(text)
+        await session.run(piece.text)
     except StatementError as error:
         if await session.in_transaction():
             await session.run("ROLLBACK")
@@ -288,7 +290,7 @@ async def _one_statement(run: Run, session: Session, ledger: Session, script: Sc
         version=script.migration.version,
         index=index,
         total=len(script.pieces),
-        line=script.pieces[index - 1].line,
+        line=piece.line,
         tag=fact.tag,
         seconds=(run.deps.clock.now() - began).total_seconds(),
     )
