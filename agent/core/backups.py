@@ -21,6 +21,7 @@ APPLICATION = "application"  # the pg_dump archive of the application's schemas
 MANAGED_DATA = "managed"  # the pg_dump archive with rows of Supabase's own schemas, if asked for
 OUTSIDE = "outside.json"  # what lies outside the archive, for the agent
 OUTSIDE_SQL = "outside.sql"  # the same, for people with psql
+BEFORE_SQL = "before.sql"  # what has to be there first: extensions
 HISTORY_SQL = "history.sql"  # the rows of supabase_migrations.schema_migrations
 
 _TEMPORARY_SPACE = 0.5  # of the tables' size: text is shorter than pages, and compressed

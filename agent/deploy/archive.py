@@ -1,0 +1,136 @@
+"""A published backup as the deploy reads it: its manifest, and its files in a local folder."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.core import backups as core
+from agent.core.backups import Manifest, StoredFile
+from agent.core.models import BackupRecord
+from agent.errors import BackupError, NotFoundError
+from agent.ports import Cipher, ObjectStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupOptions:
+    """What the settings say about backups.
+
+    `schemas`: empty means all of the application's. `managed_data`: schemas of Supabase whose rows are kept too (never
+    restored in place). `min_bytes`: a smaller backup is refused. `work_dir`: where files are made on their way to a
+    bucket or into encryption; None: the system's temporary folder. `lock_timeout_s`, `lock_attempts`: of a restore.
+    """
+
+    schemas: tuple[str, ...] = ()
+    jobs: int = 2
+    managed_data: tuple[str, ...] = ()
+    min_bytes: int = 0
+    keep_last: int | None = None
+    keep_days: int | None = None
+    cipher: Cipher | None = None
+    encrypt: bool = False
+    work_dir: Path | None = None
+    lock_timeout_s: float = 10.0
+    lock_attempts: int = 3
+
+
+async def load_manifest(objects: ObjectStore, backup: BackupRecord) -> Manifest:
+    """What is in a backup.
+
+    Raises:
+        NotFoundError: `notfound.backup`: its files are gone.
+        BackupError: `backup.manifest_damaged`, `backup.newer_format`.
+    """
+    key = f"{core.prefix(backup.project, backup.id)}/{core.MANIFEST}"
+    return core.unseal(await objects.get_bytes(key), where=f"{objects.label}/{key}")
+
+
+@asynccontextmanager
+async def opened(
+    objects: ObjectStore, manifest: Manifest, options: BackupOptions, *, only: Callable[[str], bool] = lambda _: True
+) -> AsyncIterator[Path]:
+    """The files of a backup in a local folder, plain, each checked against the manifest.
+
+    Args:
+        only: which files, by their plain names.
+
+    Raises:
+        BackupError: `backup.damaged`, `backup.identity_missing`, `backup.decryption_failed`.
+    """
+    place = core.prefix(manifest.project, manifest.id)
+    wanted = [file for file in manifest.files if only(core.plain_name(file.name))]
+    local = objects.local(place)
+    if local is not None and not manifest.encryption:
+        await check_files(objects, place, wanted)
+        yield local
+        return
+    with tempfile.TemporaryDirectory(prefix="deploy-agent-", dir=options.work_dir) as name:
+        folder = Path(name)
+        for file in wanted:
+            stored = folder / file.name
+            await asyncio.to_thread(stored.parent.mkdir, parents=True, exist_ok=True)
+            await _fetch(objects, place, file, stored)
+            if manifest.encryption:
+                if options.cipher is None:
+                    raise BackupError(
+                        f"backup {manifest.id} is encrypted, and no identity is set",
+                        code="backup.identity_missing",
+                        hint="Set backup.age_identity to the secret key that belongs to one of the recipients.",
+                    )
+                await options.cipher.decrypt(stored, folder / core.plain_name(file.name))
+                await asyncio.to_thread(stored.unlink)
+        yield folder
+
+
+async def _fetch(objects: ObjectStore, place: str, file: StoredFile, into: Path) -> None:
+    with into.open("xb") as stream:
+        await _read(objects, place, file, stream.write)
+
+
+async def _read(objects: ObjectStore, place: str, file: StoredFile, use: Callable[[bytes], Any]) -> None:
+    """Read a stored file from its beginning to its end.
+
+    Raises:
+        BackupError: `backup.damaged`: it is not there, or not what was written.
+    """
+    digest, size = hashlib.sha256(), 0
+
+    def take(block: bytes) -> None:
+        digest.update(block)
+        use(block)
+
+    try:
+        async for block in objects.chunks(f"{place}/{file.name}"):
+            await asyncio.to_thread(take, block)
+            size += len(block)
+    except NotFoundError as error:
+        raise _damaged(file.name, "is missing") from error
+    if size != file.bytes:
+        raise _damaged(file.name, f"has {size:,} bytes, {file.bytes:,} were written")
+    if digest.hexdigest() != file.sha256:
+        raise _damaged(file.name, "is not what was written: its checksum differs")
+
+
+async def check_files(objects: ObjectStore, place: str, files: Sequence[StoredFile]) -> None:
+    """Read files at their place and compare them with the manifest.
+
+    Raises:
+        BackupError: `backup.damaged`.
+    """
+    for file in files:
+        await _read(objects, place, file, lambda _: None)
+
+
+def _damaged(name: str, what: str) -> BackupError:
+    return BackupError(
+        f"the backup is damaged: {name} {what}",
+        code="backup.damaged",
+        hint="Do not rely on this backup: take a new one now, and find out what happened to its disk or bucket.",
+        where={"file": name},
+    )

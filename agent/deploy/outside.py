@@ -1,0 +1,73 @@
+"""What belongs to the application but lies outside its schemas: read from the catalog, written as SQL for people."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from agent import sql
+from agent.core.backups import OutsideObject
+from agent.ports import Session
+
+# In the order in which they are made; they are dropped the other way round.
+_QUERIES = (
+    "extensions",
+    "schemas",
+    "publications",
+    "publication_tables",
+    "triggers",
+    "policies",
+    "event_triggers",
+    "default_privileges",
+)
+FIRST = frozenset({"extension"})  # before the schemas' contents: types and functions may come from them
+
+
+async def read_outside(session: Session, schemas: Sequence[str]) -> list[OutsideObject]:
+    """All such objects, in the order in which they can be made.
+
+    Args:
+        session: inside a transaction, where they must agree with a snapshot.
+        schemas: the application's.
+    """
+    found = []
+    async with qualified_names(session):
+        for name in _QUERIES:
+            found += await session.rows(sql.load(f"backup/outside/{name}"), {"schemas": list(schemas)})
+        if await session.value(sql.load("backup/outside/cron_exists")):
+            found += await session.rows(sql.load("backup/outside/cron_jobs"))
+    return [
+        OutsideObject(
+            kind=row["kind"], name=row["name"], tied=row["tied"], create=row["create_sql"], drop=row["drop_sql"]
+        )
+        for row in found
+    ]
+
+
+@asynccontextmanager
+async def qualified_names(session: Session) -> AsyncIterator[None]:
+    """While this lasts, Postgres writes every name with its schema. After an error nobody uses the session again."""
+    [row] = await session.rows(sql.load("backup/search_path"), {"path": ""})
+    yield
+    await session.rows(sql.load("backup/search_path"), {"path": row["old"]})
+
+
+def script(items: Iterable[OutsideObject], *, purpose: str) -> str:
+    """The objects as a psql script: for people, and for a database that may have some of them already."""
+    lines = [f"-- {purpose}"]
+    for item in items:
+        lines.append(f"\n-- {item.kind}: {' '.join(item.name.split())}")
+        if item.kind == "publication":
+            lines.append(
+                f"SELECT {_literal(item.create)} WHERE NOT EXISTS "  # noqa: S608 - a script for people, quoted
+                f"(SELECT FROM pg_publication WHERE pubname = {_literal(item.name)}) \\gexec"
+            )
+            continue
+        if item.kind in {"trigger", "policy", "event trigger"}:
+            lines.append(f"{item.drop};")
+        lines.append(f"{item.create};")
+    return "\n".join(lines) + "\n"
+
+
+def _literal(text: str) -> str:
+    return "E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

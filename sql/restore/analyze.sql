@@ -1,0 +1,2 @@
+-- Statistics for the planner: a restored table has none.
+ANALYZE {table}

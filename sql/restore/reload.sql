@@ -1,0 +1,2 @@
+-- PostgREST learns of the schema once the transaction commits (one script).
+NOTIFY pgrst, 'reload schema';
