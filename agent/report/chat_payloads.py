@@ -236,6 +236,7 @@ def _commands(message: Message, limit: int, table: Mapping[int, str]) -> str:
 
 def _fit(message: Message, limit: int, render: Callable[[Message], Payload]) -> Payload:
     """Shorten the text until the payload has at most `limit` bytes."""
+    message = message.model_copy(update={"text": cut(message.text, limit, _AS_IS)})
     payload = render(message)
     while len(encode(payload)) > limit and message.text:
         message = message.model_copy(update={"text": cut(message.text, len(message.text) * 3 // 4 - 1, _AS_IS)})
