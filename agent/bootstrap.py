@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 import structlog
+from pydantic import SecretStr
 
 from agent.core.backups import Manifest
 from agent.core.models import (
@@ -25,7 +26,7 @@ from agent.core.models import (
 )
 from agent.core.planning import Plan
 from agent.deploy import service
-from agent.deploy.backup import BackupOptions, load_manifest
+from agent.deploy.backup import BackupOptions, load_manifest, prune, verify_backup
 from agent.deploy.deps import Deps, Options
 from agent.deploy.outbox import Outbox
 from agent.deploy.supervisor import Supervisor, queue
