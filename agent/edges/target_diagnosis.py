@@ -19,7 +19,8 @@ from agent.errors import TargetError
 
 _SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"  # protocol-message-formats: SSLRequest, code 80877103
 _DIRECT_HOST = re.compile(r"db\.[a-z]{20}\.supabase\.(co|red|in)")
-_PROBE_S = 5.0
+_FRAME = re.compile(r"^(connection failed: )?(connection to server .*?, port \d+ failed: )?")
+PROBE_S = 5.0
 
 #: What a server or Supabase's pooler says before the session stands: pattern, code, hint. libpq gives no SQLSTATE here.
 SERVER_TEXTS: tuple[tuple[re.Pattern[str], str, str], ...] = (
@@ -104,7 +105,7 @@ async def explain(error: psycopg.Error, params: Mapping[str, Any], name: str) ->
         return _error(name, _reason(text), code="target.refused", hint="The server's log may say more.")
     return (
         await _explain_network(params, name)
-        or await _explain_tls(params, name)
+        or await _explain_tls(text, params, name)
         or _error(name, _reason(text), code="target.unreachable", hint="Check that a PostgreSQL server answers there.")
     )
 
@@ -114,8 +115,8 @@ def _error(name: str, reason: str, *, code: str, hint: str) -> TargetError:
 
 
 def _reason(text: str) -> str:
-    """The server's own words, without libpq's frame around them."""
-    return text.rpartition("FATAL: ")[2].strip()
+    """The server's or libpq's own words, without the frame around them."""
+    return _FRAME.sub("", text.rpartition("FATAL: ")[2]).strip()
 
 
 async def _explain_network(params: Mapping[str, Any], name: str) -> TargetError | None:
@@ -147,21 +148,21 @@ async def _try_address(family: int, address: tuple[Any, ...]) -> str | None:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)  # noqa: FBT003 - the socket API
         try:
-            async with asyncio.timeout(_PROBE_S):
+            async with asyncio.timeout(PROBE_S):
                 await asyncio.get_running_loop().sock_connect(probe, address)
         except TimeoutError:
-            return f"no answer within {_PROBE_S:g} s"
+            return f"no answer within {PROBE_S:g} s"
         except OSError as error:
             return os.strerror(error.errno).lower() if error.errno else str(error)
     return None
 
 
-async def _explain_tls(params: Mapping[str, Any], name: str) -> TargetError | None:
+async def _explain_tls(text: str, params: Mapping[str, Any], name: str) -> TargetError | None:
     """Ask the server whether it speaks TLS, and look at its certificate; None if that is not the trouble."""
     mode = str(params.get("sslmode") or "prefer")
     host = str(params.get("hostaddr") or params.get("host") or "localhost").split(",")[0]
     try:
-        async with asyncio.timeout(_PROBE_S):
+        async with asyncio.timeout(PROBE_S):
             reader, writer = await asyncio.open_connection(host, int(port(params).split(",")[0]))
             try:
                 writer.write(_SSL_REQUEST)
@@ -171,7 +172,7 @@ async def _explain_tls(params: Mapping[str, Any], name: str) -> TargetError | No
     except TimeoutError:
         return _error(
             name,
-            f"something accepts connections there but does not answer ({_PROBE_S:g} s)",
+            f"something accepts connections there but does not answer ({PROBE_S:g} s)",
             code="target.unreachable",
             hint="The server may be overloaded or starting, or this is not a PostgreSQL port.",
         )
@@ -187,7 +188,7 @@ async def _explain_tls(params: Mapping[str, Any], name: str) -> TargetError | No
     if answer == b"S" and mode in {"verify-ca", "verify-full", "require"}:
         return _error(
             name,
-            f"the TLS connection failed (sslmode={mode})",
+            f"TLS failed (sslmode={mode}): {_reason(text)}",
             code="target.tls_refused",
             hint="Give the server's CA certificate with sslrootcert=…, and use the host name it is made out for.",
         )

@@ -1,7 +1,7 @@
 """What psycopg and libpq raise, translated into the agent's errors: once, here.
 
 After the connection stands, the SQLSTATE decides (PostgreSQL documentation, appendix A). While it is being made
-libpq keeps no SQLSTATE, only text; `CONNECT_TEXTS` is the one place where text is read.
+libpq keeps no SQLSTATE, only text: see `target_diagnosis`.
 """
 
 from __future__ import annotations
@@ -34,18 +34,21 @@ STATEMENT_CODES: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
-#: SQLSTATEs after which the session is gone.
-LOST_SQLSTATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "08000", "08003", "08006", "08P01"})
-
 
 def from_statement(error: psycopg.Error, *, label: str, closed: bool, cancelled: bool) -> TargetError:
-    """The agent's error for one that psycopg raised while a statement ran.
+    """The agent's error for one that psycopg raised.
 
     Args:
         label: `host:port/database`.
         closed: the connection is closed or broken now.
         cancelled: this session was asked to cancel by the agent.
     """
+    if not error.sqlstate and not closed and isinstance(error, psycopg.DataError | psycopg.ProgrammingError):
+        return TargetError(
+            f"a value cannot be passed between PostgreSQL and Python: {' '.join(str(error).split())}",
+            code="target.value",
+            hint="Cast it to text in the query.",
+        )
     return from_diagnostic(
         error.sqlstate or "", error.diag, str(error), label=label, closed=closed, cancelled=cancelled
     )
@@ -63,9 +66,10 @@ def from_diagnostic(
 ) -> TargetError:
     """Choose class and code by the SQLSTATE; see `from_statement`."""
     message = diag.message_primary or text.strip() or "the server gave no reason"
-    if not sqlstate or closed or sqlstate in LOST_SQLSTATES:
-        if sqlstate or closed:
-            return connection_lost(label, message)
+    # A SQLSTATE of class 08 alone says nothing: it may be that of a foreign server. FATAL ends the session.
+    if closed or diag.severity_nonlocalized in {"FATAL", "PANIC"}:
+        return connection_lost(label, message)
+    if not sqlstate:
         return TargetError(f"{label}: {message}", code="target.protocol", hint="This is a bug in the agent.")
     code, hint = _code_and_hint(sqlstate, message, cancelled=cancelled)
     return StatementError(

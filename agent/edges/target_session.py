@@ -5,8 +5,15 @@ psycopg's errors end here; `target_errors` names them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +87,9 @@ class PsycopgSession:
             return []
         columns = [(result.fname(index) or b"").decode() for index in range(result.nfields)]
         loader = Transformer(self._connection)
-        loader.set_pgresult(result)
-        return loader.load_rows(0, result.ntuples, lambda values: dict(zip(columns, values, strict=True)))
+        with self._translating():
+            loader.set_pgresult(result)
+            return loader.load_rows(0, result.ntuples, lambda values: dict(zip(columns, values, strict=True)))
 
     async def value(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> Any:  # noqa: ANN401 - whatever the column holds
         """See `ports.Session.value`."""
@@ -94,8 +102,9 @@ class PsycopgSession:
 
     def bind(self, sql: str, params: Params, *, names: Names | None = None) -> str:
         """See `ports.Session.bind`: psycopg's client-side cursor quotes the values."""
-        text = _with_names(sql, names, self._connection)
-        return psycopg.AsyncClientCursor(self._connection).mogrify(text.encode(), params)
+        with self._translating():
+            text = _with_names(sql, names, self._connection)
+            return psycopg.AsyncClientCursor(self._connection).mogrify(text.encode(), params)
 
     async def run_many(self, statements: Sequence[str]) -> None:
         """See `ports.Session.run_many`: one message of the simple query protocol.
@@ -205,17 +214,15 @@ class PsycopgSession:
 
     async def _one(self, text: str, params: Params | None, names: Names | None) -> pq.abc.PGresult:
         """Run one statement; its (last) result."""
-        text = _with_names(text, names, self._connection)
+        with self._translating():
+            text = _with_names(text, names, self._connection)
         if params is None:
             return (await self._query(text))[-1]
         _refuse_nul(text)
-        cursor = self._connection.cursor()
         self._cancelled = False
-        try:
-            with self._watched():
-                await cursor.execute(text.encode(), params)
-        except psycopg.Error as error:
-            raise self._translated(error) from error
+        with self._translating(), self._watched():
+            cursor = self._connection.cursor()
+            await cursor.execute(text.encode(), params)
         result = cursor.pgresult
         if result is None:
             raise TargetError("the statement was answered without a result", code="target.protocol")
@@ -226,13 +233,10 @@ class PsycopgSession:
         _refuse_nul(text)
         connection = self._connection
         self._cancelled = False
-        try:
-            async with connection.lock:
-                with self._watched():
-                    connection.pgconn.send_query(text.encode())
-                    results = await connection.wait(_results(connection.pgconn))
-        except psycopg.Error as error:
-            raise self._translated(error) from error
+        async with connection.lock:
+            with self._translating(), self._watched():
+                connection.pgconn.send_query(text.encode())
+                results = await connection.wait(_results(connection.pgconn))
         if results[-1].status == pq.ExecStatus.FATAL_ERROR:
             copying = len(results) > 1 and results[-2].status == pq.ExecStatus.COPY_IN
             failure = (
@@ -251,10 +255,16 @@ class PsycopgSession:
             return nullcontext()
         return self.watch.over(self._connection.pgconn.socket)
 
-    def _translated(self, error: psycopg.Error) -> TargetError:
-        if self.watch is not None and self.watch.reason:
-            return errors.connection_lost(self._label, self.watch.reason)
-        return errors.from_statement(error, label=self._label, closed=self._is_closed(), cancelled=self._cancelled)
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            if self.watch is not None and self.watch.reason:
+                raise errors.connection_lost(self._label, self.watch.reason) from error
+            raise errors.from_statement(
+                error, label=self._label, closed=self._is_closed(), cancelled=self._cancelled
+            ) from error
 
     def _is_closed(self) -> bool:
         return self._connection.closed or self._connection.pgconn.status == pq.ConnStatus.BAD
