@@ -33,13 +33,14 @@ select
 from numbers, generate_series(1, users) i;
 
 -- Two collections a user; every fifth is public.
-insert into public.collections (id, user_id, title, description, is_public, created_at)
+insert into public.collections (id, user_id, title, description, is_public, created_at, updated_at)
 select
   pg_temp.id('collection', i),
   pg_temp.id('user', 1 + (i - 1) %% users),
   pg_temp.word('box', i, array['Attic', 'Kitchen', 'Letters', 'Jewellery', 'Photographs', 'Tools']) || ' ' || i,
   'Kept since ' || 1900 + pg_temp.pick('since', i, 100),
   i %% 5 = 0,
+  today - make_interval(days => 250),
   today - make_interval(days => 250)
 from numbers, generate_series(1, users * 2) i;
 

@@ -7,8 +7,13 @@ security definer
 set search_path = ''
 as $$
 begin
-  insert into public.profiles (id, display_name)
-  values (new.id, coalesce(new.raw_user_meta_data ->> 'display_name', split_part(new.email, '@', 1), 'Someone'))
+  insert into public.profiles (id, display_name, created_at, updated_at)
+  values (
+    new.id,
+    coalesce(new.raw_user_meta_data ->> 'display_name', split_part(new.email, '@', 1), 'Someone'),
+    coalesce(new.created_at, now()),
+    coalesce(new.created_at, now())
+  )
   on conflict (id) do nothing;
   return new;
 end;

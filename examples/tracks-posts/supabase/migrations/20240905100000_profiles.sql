@@ -43,12 +43,14 @@ security definer
 set search_path = ''
 as $$
 begin
-  insert into public.profiles (id, username, display_name, avatar_url)
+  insert into public.profiles (id, username, display_name, avatar_url, created_at, updated_at)
   values (
     new.id,
     coalesce(new.raw_user_meta_data ->> 'username', 'user_' || substr(replace(new.id::text, '-', ''), 1, 12)),
     coalesce(new.raw_user_meta_data ->> 'display_name', ''),
-    new.raw_user_meta_data ->> 'avatar_url'
+    new.raw_user_meta_data ->> 'avatar_url',
+    coalesce(new.created_at, now()),
+    coalesce(new.created_at, now())
   )
   on conflict (id) do nothing;
   return new;
