@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from agent.core.models import Severity
+from agent.core.models import Model, Severity
 from agent.core.units import RangeOfNumbers, Seconds, Texts, as_list
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -26,6 +26,10 @@ class Entry(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", coerce_numbers_to_str=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    def model_dump_json(self, **options: Any) -> str:  # noqa: ANN401 - pydantic's own
+        """JSON that reads back as the same value: what was not written stays unwritten (`value: null` is written)."""
+        return super().model_dump_json(**({"exclude_unset": True, "by_alias": True} | options))
 
 
 class Parameter(Entry):
@@ -423,6 +427,14 @@ class Check(Entry):
         if not self.id:
             object.__setattr__(self, "id", slug(self.title))
         return self
+
+
+class HttpAnswer(Model):
+    """What came back from an API. `text`: the body, cut off at the probe's limit (`cut`)."""
+
+    status: int
+    text: str = ""
+    cut: bool = False
 
 
 def slug(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -85,6 +86,23 @@ def same(expected: Any, observed: Any) -> bool:  # noqa: ANN401 - whatever a col
         return bool(operator.eq(*comparable(expected, observed)))
     except (ExpressionError, TypeError):
         return False
+
+
+def jsonable(value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
+    """A column's value in a form that JSON keeps, and that still compares with the value itself."""
+    value = plain(value)
+    if isinstance(value, Decimal):
+        number = float(value)
+        if value.is_finite() and value == value.to_integral_value() and abs(value) < 2**63:
+            return int(value)
+        return number if value.is_finite() and Decimal(repr(number)) == value else str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list):
+        return [jsonable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: jsonable(item) for key, item in value.items()}
+    return str(value) if isinstance(value, timedelta) else value
 
 
 def show(value: Any) -> str:  # noqa: ANN401 - whatever a column holds

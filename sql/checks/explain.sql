@@ -1,0 +1,2 @@
+-- How the statement, which is appended, would be run.
+EXPLAIN (FORMAT JSON)
