@@ -1,0 +1,93 @@
+"""What the commands need of the agent; `agent.bootstrap.Agent` fills it, tests fill it with a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from agent.core.backups import Manifest
+    from agent.core.models import BackupRecord, CheckResult, Deploy, DeployRequest, Event, Finding, NewEvent
+    from agent.core.planning import Plan
+    from agent.settings import Settings
+
+
+class Service(Protocol):
+    """The agent, as the command line has it. Everything may raise AgentError."""
+
+    async def plan(self, request: DeployRequest) -> Plan:
+        """What a deploy would do now; changes nothing."""
+        ...
+
+    async def deploy(
+        self, request: DeployRequest, on_event: Callable[[Event], None], on_start: Callable[[Deploy], None]
+    ) -> Deploy:
+        """Deploy, and follow it to its end; `on_start` hears of each deploy before its events."""
+        ...
+
+    async def deploys(self, limit: int = 50) -> list[Deploy]:
+        """Newest first."""
+        ...
+
+    async def get(self, deploy_id: str) -> Deploy:
+        """By id or an unambiguous beginning of it."""
+        ...
+
+    async def events(self, deploy_id: str, after: int = 0) -> list[Event]:
+        """All events after a number."""
+        ...
+
+    async def cancel(self, deploy_id: str, reason: str) -> Deploy:
+        """Raise the cancel flag."""
+        ...
+
+    async def doctor(self) -> list[Finding]:
+        """Look at everything a deploy needs; severity `info` is what is in order."""
+        ...
+
+    async def backup(self, on_event: Callable[[NewEvent], None]) -> BackupRecord:
+        """Take a backup now."""
+        ...
+
+    async def backups(self) -> list[BackupRecord]:
+        """Newest first."""
+        ...
+
+    async def backup_manifest(self, backup_id: str) -> Manifest:
+        """What is in a backup."""
+        ...
+
+    async def verify_backup(self, backup_id: str, *, restore: bool = False) -> BackupRecord:
+        """Read a backup again; with `restore` also into a scratch database."""
+        ...
+
+    async def prune(self, *, dry_run: bool = False) -> list[BackupRecord]:
+        """Remove what the retention rules let go; returns those."""
+        ...
+
+    async def restore(self, backup_id: str, on_event: Callable[[NewEvent], None]) -> BackupRecord:
+        """Bring the application's schemas back to a backup, in place; returns the safety backup taken first."""
+        ...
+
+    async def verify(self, on_event: Callable[[NewEvent], None]) -> list[CheckResult]:
+        """Run the runbook's final checks now."""
+        ...
+
+    async def applied_versions(self) -> list[str]:
+        """The versions that the database has."""
+        ...
+
+    async def wait_for(self, version: str, timeout_s: float) -> None:
+        """Return when the database has a version."""
+        ...
+
+
+Opener = Callable[["Settings"], AbstractAsyncContextManager[Service]]
+
+
+def open_service(settings: Settings) -> AbstractAsyncContextManager[Service]:
+    """The real agent. Tests put another function in its place."""
+    from agent.bootstrap import open_agent
+
+    return open_agent(settings)

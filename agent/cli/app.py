@@ -1,0 +1,56 @@
+"""`deploy-agent`: the command line. This module imports nothing that is slow; the commands do, when they run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from agent import __version__
+from agent.cli import exits
+from agent.cli.commands import backups, deploys, projects, runbooks, services
+
+HELP = """Backs up, migrates, verifies and, when it must, restores a Supabase database.
+
+Start with `deploy-agent init`, then `doctor`, `plan` and `deploy`. Every command takes --json.
+"""
+
+app = typer.Typer(
+    name="deploy-agent",
+    help=HELP,
+    epilog=exits.epilog(),
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if wanted:
+        typer.echo(f"deploy-agent {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+for module in (projects, deploys, backups, runbooks, services):
+    module.register(app)
+
+
+def main() -> None:
+    """The entry point. A character that the terminal cannot show becomes `?` instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+    app()

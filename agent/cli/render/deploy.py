@@ -1,0 +1,203 @@
+"""A deploy in the terminal: while it runs, when it has ended, and afterwards with its whole story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from agent.cli.render.blocks import next_commands, table
+from agent.cli.render.style import STYLES, VERDICT_STYLES, mark, state_text, status_mark
+from agent.core.models import CheckResult, Deploy, Verdict
+from agent.core.states import State
+from agent.report import words
+from agent.report.models import DeployView, LockWait, MigrationRow, PhaseRow, Progress, Status
+
+_BAR_WIDTH = 30
+_MOST_DONE = 3  # migrations shown before the running one
+_MOST_WAITING = 3  # and after it
+
+
+def running(view: DeployView, *, elapsed_s: float, phase_s: float | None = None) -> RenderableType:
+    """The live picture: phases, the running migration with its progress, what it waits for.
+
+    Args:
+        view: the deploy.
+        elapsed_s: seconds since it was requested.
+        phase_s: seconds since the running phase began; None: not known.
+    """
+    head = Text.assemble((view.project, "bold"), "  ", view.id, "  ", words.duration(elapsed_s))
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, min_width=10)
+    grid.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
+    grid.add_column(justify="right", no_wrap=True)
+    for phase in view.phases:
+        seconds = phase.duration_s if phase.status is not Status.RUNNING else phase_s
+        style = "dim" if phase.status in (Status.WAITING, Status.SKIPPED) else ""
+        time = words.duration(seconds) if seconds is not None else ""
+        grid.add_row(status_mark(phase.status), Text(phase.title, style=style), Text(phase.detail, style="dim"), time)
+        for row in _inside(view, phase):
+            grid.add_row("", "", row, "")
+    parts: list[RenderableType] = [head, grid]
+    if view.cancel_reason:
+        parts.append(Text("Cancelling: waiting for a safe point, then the database goes back.", style="yellow"))
+    return Group(*parts)
+
+
+def _inside(view: DeployView, phase: PhaseRow) -> Iterator[RenderableType]:
+    if phase.state is State.MIGRATE and phase.status in (Status.RUNNING, Status.FAILED):
+        yield from (_migration_line(row) for row in _window(view.migrations))
+        hidden = len(view.migrations) - len(_window(view.migrations))
+        if hidden > 0:
+            yield Text(f"  … {words.count(hidden, 'more migration')}", style="dim")
+    if phase.status is Status.RUNNING:
+        if view.progress is not None:
+            yield progress_line(view.progress)
+        if view.lock_wait is not None:
+            yield from lock_lines(view.lock_wait)
+
+
+def _window(rows: Sequence[MigrationRow]) -> list[MigrationRow]:
+    """The migrations around the one that runs."""
+    now = next((i for i, row in enumerate(rows) if row.status in (Status.RUNNING, Status.FAILED)), None)
+    if now is None:
+        now = sum(1 for row in rows if row.status is Status.DONE)
+    return list(rows[max(now - _MOST_DONE, 0) : now + 1 + _MOST_WAITING])
+
+
+def _migration_line(row: MigrationRow) -> Text:
+    name = f"{row.version}_{row.name}" if row.name else row.version
+    line = Text.assemble(status_mark(row.status), f" {row.index}/{row.total} ", name)
+    if row.status is Status.RUNNING and row.statements > 1:
+        line.append(f"  {row.statements_done} of {row.statements} statements", style="dim")
+    if row.duration_s is not None:
+        line.append(f"  {words.duration(row.duration_s)}", style="dim")
+    return line
+
+
+def progress_line(progress: Progress) -> RenderableType:
+    """`rows moved ━━━━━╸──── 43 %  4,300 of 10,000  about 13 s left`."""
+    name = " ".join(each for each in (progress.what, progress.phase) if each)
+    amount = amounts(progress)
+    if progress.percent is None:
+        return Text.assemble("  ", name, "  ", (amount, "dim"))
+    grid = Table.grid(padding=(0, 1))
+    left = f"about {words.duration(progress.eta_s)} left" if progress.eta_s is not None else ""
+    bar = ProgressBar(total=100, completed=progress.percent, width=_BAR_WIDTH)
+    grid.add_row(f"  {name}", bar, f"{progress.percent:3.0f} %", Text(amount, style="dim"), left)
+    return grid
+
+
+def amounts(progress: Progress) -> str:
+    """`4,300 of 10,000`; bytes as sizes."""
+    sized = "byte" in progress.what or progress.what == "backup"
+    show = words.size if sized else _number
+    return f"{show(progress.done)} of {show(progress.total)}" if progress.total is not None else show(progress.done)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+
+
+def lock_lines(wait: LockWait) -> Iterator[Text]:
+    """Who is in the way of the migration that waits for a lock."""
+    yield Text(f"  waits for a lock (attempt {wait.attempt})", style="yellow")
+    for blocker in wait.blockers:
+        who = f"pid {blocker.get('pid', '?')}"
+        names = [str(blocker[key]) for key in ("user", "application") if blocker.get(key)]
+        seconds = blocker.get("seconds")
+        since = f" for {words.duration(float(seconds))}" if isinstance(seconds, int | float) else ""
+        query = words.clip(str(blocker.get("query") or ""), 80)
+        known_as = f" ({', '.join(names)})" if names else ""
+        yield Text(f"    {who}{known_as}{since}: {query}", style="yellow")
+
+
+def outcome(view: DeployView) -> RenderableType:
+    """What a person must know when a deploy has ended: headline, paragraph, failed checks, next commands."""
+    head = Text.assemble(mark(view.level), " ", (view.headline, f"bold {STYLES[view.level]}"))
+    parts: list[RenderableType] = ["", head]
+    if view.paragraph:
+        parts += [Padding(Text(view.paragraph), (0, 0, 0, 2))]
+    bad = [check for check in view.checks if check.verdict is not Verdict.PASSED]
+    if bad:
+        parts += ["", checks_table(bad)]
+    if view.next_commands:
+        parts += ["", next_commands(view.next_commands)]
+    return Group(*parts)
+
+
+def story(view: DeployView, *, all_checks: bool = False) -> RenderableType:
+    """`show`: the outcome, and everything that led to it."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("deploy", view.id)
+    facts.add_row("project", view.project)
+    facts.add_row("state", state_text(view.state))
+    facts.add_row("requested", f"{view.created_at:%Y-%m-%d %H:%M:%S} UTC by {view.requested_by}")
+    facts.add_row("duration", words.duration(view.duration_s))
+    if view.strategy:
+        facts.add_row("strategy", view.strategy.value)
+    if view.backup_id:
+        facts.add_row("backup", view.backup_id)
+    parts: list[RenderableType] = [facts, outcome(view), "", timeline(view)]
+    if all_checks and view.checks:
+        parts += ["", checks_table(view.checks)]
+    return Group(*parts)
+
+
+def timeline(view: DeployView) -> RenderableType:
+    """The story line by line."""
+    made = table("time", "", "what", "detail", "took", right=("time", "took"))
+    made.columns[0].no_wrap = made.columns[2].no_wrap = made.columns[4].no_wrap = True
+    for row in view.timeline:
+        took = words.duration(row.duration_s) if row.duration_s is not None else ""
+        made.add_row(
+            Text(words.offset(row.offset_s), style="dim"),
+            mark(row.level),
+            Text(row.what, style=STYLES[row.level]),
+            Text(row.detail),
+            Text(took, style="dim"),
+        )
+    return made
+
+
+def checks_table(checks: Sequence[CheckResult]) -> RenderableType:
+    """Checks with what was expected and what was observed."""
+    made = table("check", "when", "verdict", "expected", "observed", "took", right=("took",))
+    made.columns[2].no_wrap = made.columns[5].no_wrap = True
+    for check in checks:
+        soft = check.verdict is not Verdict.PASSED and check.severity.value != "error"
+        made.add_row(
+            check.id,
+            check.phase.removeprefix("migration:"),
+            Text(
+                f"{check.verdict.value}{' (warns)' if soft else ''}",
+                style="yellow" if soft else VERDICT_STYLES[check.verdict],
+            ),
+            Text(words.clip(check.expected, 200)),
+            Text(words.clip(check.observed, 200)),
+            words.duration(check.seconds),
+        )
+    return made
+
+
+def history(deploys: Sequence[Deploy]) -> RenderableType:
+    """Deploys, newest first."""
+    made = table("deploy", "requested (UTC)", "state", "migrations", "took", "by", right=("migrations", "took"))
+    for deploy in deploys:
+        end = deploy.finished_at or deploy.updated_at
+        made.add_row(
+            Text(deploy.id, no_wrap=True),
+            f"{deploy.created_at:%Y-%m-%d %H:%M}",
+            state_text(deploy.state),
+            str(len(deploy.versions)),
+            words.duration((end - deploy.created_at).total_seconds()),
+            deploy.request.requested_by,
+        )
+    return made

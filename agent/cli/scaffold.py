@@ -1,0 +1,159 @@
+"""What `init` writes: settings and a first runbook that fit the folder they are written into."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.core.runbook_io import json_schema
+from agent.errors import InputError
+
+_FILE = re.compile(r"([0-9]+)_(.*)\.sql")  # as the Supabase CLI; see agent.core.migrations
+_PLACES = ("supabase/migrations", "migrations", "db/migrations", "scripts", "sql")
+_MOST = 3  # migrations that the first runbook names
+
+
+@dataclass
+class Scaffold:
+    """What was done, and what to say about it."""
+
+    written: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    migrations: int = 0
+
+
+def scaffold(config: Path | None) -> Scaffold:
+    """Write the settings, the runbook and its schema into the working directory, where they are missing.
+
+    Args:
+        config: the settings file's name; None: `deploy-agent.yaml`.
+
+    Raises:
+        InputError: `input.cannot_write`.
+    """
+    made = Scaffold()
+    folder = next((Path(place) for place in _PLACES if _files(Path(place))), Path(_PLACES[0]))
+    files = _files(folder)
+    made.migrations = len(files)
+    project = _project()
+    runbook = folder.parent / "deploy.yaml" if folder.parent != Path() else Path("supabase/deploy.yaml")
+    schema = runbook.with_name("deploy.schema.json")
+    _write(made, config or Path("deploy-agent.yaml"), _settings(project, folder, runbook))
+    _write(made, runbook, _runbook(project, schema.name, files))
+    _write(made, schema, json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n")
+    found = f"{len(files)} migrations in {folder}." if files else f"There is no migration in {folder} yet."
+    made.remarks = [
+        found,
+        "Next: set DEPLOY_AGENT_DATABASE_URL to the direct connection or the session pooler (port 5432), then run",
+        "  deploy-agent doctor",
+        "  deploy-agent plan",
+    ]
+    if not _ignored():
+        made.remarks.append("Add .deploy-agent/ to .gitignore: it holds the agent's memory and its local backups.")
+    return made
+
+
+def _files(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        (each.name for each in folder.iterdir() if _FILE.fullmatch(each.name)), key=lambda n: n.partition("_")[0]
+    )
+
+
+def _project() -> str:
+    """The project's name: `project_id` of supabase/config.toml, else the folder's name."""
+    try:
+        name = str(tomllib.loads(Path("supabase/config.toml").read_text(encoding="utf-8")).get("project_id", ""))
+    except (OSError, ValueError):
+        name = ""
+    return re.sub(r"[^a-z0-9._-]+", "-", (name or Path.cwd().name).lower()).strip("-._")[:63] or "my-project"
+
+
+def _ignored() -> bool:
+    try:
+        lines = Path(".gitignore").read_text(encoding="utf-8").split()
+    except OSError:
+        return False
+    return bool({".deploy-agent", ".deploy-agent/", "/.deploy-agent", "/.deploy-agent/"} & set(lines))
+
+
+def _write(made: Scaffold, path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        made.kept.append(str(path))
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror}",
+            code="input.cannot_write",
+            hint="Run init in a folder that you may write to.",
+            where={"file": str(path)},
+        ) from error
+    else:
+        made.written.append(str(path))
+
+
+def _settings(project: str, folder: Path, runbook: Path) -> str:
+    return f"""\
+# Settings of deploy-agent; all of them, with their defaults, are in config/agent.example.yaml of its repository.
+# The environment wins over this file: DEPLOY_AGENT_DATABASE_URL, DEPLOY_AGENT_HTTP__PORT, …
+project: {project}
+migrations: {folder.as_posix()}
+runbook: {runbook.as_posix()}
+
+# Set DEPLOY_AGENT_DATABASE_URL, or name a file that holds the URL (port 5432; the pooler on 6543 is refused):
+#database_url_file: /run/secrets/database_url
+
+# Where backups go. Default: .deploy-agent/backups
+#backup:
+#  target: s3://my-bucket/deploy-agent
+
+# Who is told how a deploy ended.
+#notify:
+#  - name: on-call
+#    kind: slack
+#    url: env(SLACK_WEBHOOK_URL)
+"""
+
+
+def _runbook(project: str, schema: str, files: list[str]) -> str:
+    entries = ""
+    for name in files[-_MOST:]:
+        match = _FILE.fullmatch(name)
+        if match:
+            entries += f'  - version: "{match[1]}"\n    summary: {json.dumps(match[2].replace("_", " "))}\n'
+    migrations = f"migrations:\n{entries}" if entries else "#migrations:\n"
+    return f"""\
+# yaml-language-server: $schema={schema}
+# The runbook: what must hold before, during and after a deploy. Everything but version and title is optional.
+version: 1
+title: Deploys of {project}
+
+# Values that are recorded before and compared after.
+#snapshot:
+#  - name: users
+#    sql: select count(*) as users from auth.users
+
+# What is known of each migration: how long it takes, what must hold after it, how it is undone.
+{migrations}\
+#    expected: 1m..2m
+#    checks:
+#      - id: column-there
+#        column: {{table: public.posts, name: track_id}}
+#    if_it_fails: Look for rows without an author.
+
+# These must pass before a deploy counts as done; with strategy atomic, before COMMIT.
+#checks:
+#  - id: no-orphans
+#    title: Every post has an author
+#    sql: select id from public.posts where author_id is null
+#    expect: {{empty: true}}
+#    hint: See the query's rows; they were there before, or the migration made them.
+"""  # noqa: S608 - YAML with an example of SQL in it

@@ -1,0 +1,23 @@
+"""A project at one look."""
+
+from __future__ import annotations
+
+from agent.core.models import BackupRecord, Model
+from agent.report.models import DeployView
+
+
+class StatusView(Model):
+    """What the database has, what is pending, what runs, and what ran last.
+
+    `problem`: why the database did not answer; "" if it did. Then `pending` and `applied` are known.
+    """
+
+    project: str
+    database: str
+    problem: str = ""
+    applied: int = 0
+    last_applied: str = ""
+    pending: tuple[str, ...] = ()
+    last_backup: BackupRecord | None = None
+    running: DeployView | None = None
+    last: DeployView | None = None
