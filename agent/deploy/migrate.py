@@ -234,7 +234,8 @@ async def _singly(run: Run, script: Script) -> None:
                 code="migrate.interrupted",
                 message=f"an earlier worker was cut off in {script.migration.file}, statement {seen[-1]['statement']} "
                 f"of {len(script.pieces)}; what it did is in doubt",
-                **_place(script),
+                version=version,
+                file=script.migration.file,
             )
         )
     started = _announce(run, script)
@@ -252,7 +253,8 @@ async def _singly(run: Run, script: Script) -> None:
                 code="migrate.transaction_left_open",
                 message=f"{script.migration.file} ends inside a transaction that it opened; rolled back",
                 hint="End the file with COMMIT.",
-                **_place(script),
+                version=version,
+                file=script.migration.file,
             )
         )
     entry = run.runbook.for_version(version) if run.runbook else None

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
-from agent.core.models import EventKind, Failure, Severity, Snapshot, Strategy
+from agent.core.models import EventKind, Failure, NewEvent, Severity, Snapshot, Strategy
 from agent.core.planning import Plan
 from agent.core.runbook import Runbook
 from agent.core.states import FINAL, Move, State
@@ -100,7 +100,15 @@ async def _guarded(run: Run, state: State) -> State:
 
 
 async def _failed(run: Run, state: State, failure: Failure) -> State:
-    run.emitter.emit(EventKind.FAILURE, failure.message, severity=Severity.ERROR, **failure.model_dump())
+    run.emitter.put(
+        NewEvent(
+            kind=EventKind.FAILURE,
+            message=failure.message,
+            at=run.deps.clock.now(),
+            severity=Severity.ERROR,
+            data=failure.model_dump(mode="json"),
+        )
+    )
     if state in _BEFORE:
         if failure.cause == "cancelled":
             return await run.move(state, Move.CANCEL, failure.message, failure=failure)
@@ -171,8 +179,16 @@ async def _preflight(run: Run) -> State:
     if errors:
         first = errors[0]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        where = {"version": str(first.where.get("version", "")), "file": str(first.where.get("file", ""))}
-        raise Stop(Failure(cause="preflight", code=first.code, message=first.message + more, hint=first.hint, **where))
+        raise Stop(
+            Failure(
+                cause="preflight",
+                code=first.code,
+                message=first.message + more,
+                hint=first.hint,
+                version=str(first.where.get("version", "")),
+                file=str(first.where.get("file", "")),
+            )
+        )
     run.check_cancelled()
     fields = {"strategy": plan.strategy, "versions": [one.migration.version for one in plan.scripts]}
     if not plan.scripts:
@@ -264,7 +280,9 @@ async def _measure(run: Run, session: Session) -> None:
     """The runbook's metrics: evidence, never a reason to fail."""
     if run.runbook is None:
         return
-    for name, labels, value in await collect_metrics(session, run.runbook.metrics, emit=run.emitter.put):
+    for name, labels, value in await collect_metrics(
+        session, run.runbook.metrics, emit=run.emitter.put, clock=run.deps.clock
+    ):
         run.emitter.emit(EventKind.METRIC, f"{name} {value}", name=name, labels=labels, value=value)
 
 
