@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.core.models import CheckResult, Finding, Model, Severity, Verdict
 from agent.core.redaction import redact
+from agent.core.touched import Place, Touched
 
 OLDEST_MAJOR = 15
 
@@ -154,6 +155,42 @@ def privileges(rows: Rows, _limits: PreflightLimits) -> list[Finding]:
             )
         )
     return found
+
+
+def owners(rows: Rows, wanted: Touched) -> list[Finding]:
+    """Tables that the migrations alter, and that belong to somebody else."""
+    return [
+        _right(
+            wanted,
+            wanted.tables[row["schema"], row["name"]],
+            f"role {row['role']} is not the owner of table {row['table']}, which belongs to {row['owner']}",
+            f"Connect as {row['owner']}, or: GRANT {row['owner']} TO {row['role']};",
+            object=row["table"],
+            role=row["role"],
+        )
+        for row in rows
+    ]
+
+
+def schemas(rows: Rows, wanted: Touched) -> list[Finding]:
+    """Schemas in which the migrations create something, and may not."""
+    return [
+        _right(
+            wanted,
+            wanted.schemas[row["schema"]],
+            f"role {row['role']} lacks CREATE on schema {row['name']}",
+            f"Connect as postgres, or: GRANT CREATE ON SCHEMA {row['name']} TO {row['role']};",
+            object=row["name"],
+            role=row["role"],
+        )
+        for row in rows
+    ]
+
+
+def _right(wanted: Touched, place: Place, message: str, hint: str, **where: str) -> Finding:
+    """A missing right: only a warning where the migrations themselves change roles, owners or grants on the way."""
+    severity = Severity.ERROR if wanted.certain else Severity.WARNING
+    return _finding("missing_privilege", severity, message, hint, file=place.file, line=place.line, **where)
 
 
 def history(rows: Rows, _limits: PreflightLimits) -> list[Finding]:

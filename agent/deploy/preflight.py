@@ -12,6 +12,7 @@ from agent.core.models import Finding, NewEvent, Severity
 from agent.core.planning import Plan
 from agent.core.preflight import PreflightLimits, Rows
 from agent.core.runbook import Runbook
+from agent.core.touched import touched
 from agent.deploy.checks import HttpProbe, run_checks
 from agent.deploy.snapshot import application_schemas
 from agent.errors import AgentError, BackupError
@@ -69,7 +70,7 @@ async def run_preflight(
     target: Target,
     tools: PgTools,
     objects: ObjectStore,
-    plan: Plan,  # noqa: ARG001 - for the objects that it touches
+    plan: Plan,
     runbook: Runbook | None,
     clock: Clock,
     http: HttpProbe | None,
@@ -95,6 +96,7 @@ async def run_preflight(
         answers: dict[str, Rows] = {}
         for question in questions(schemas, limits):
             findings += await _attempt(question.about, _ask(session, question, answers, limits))
+        findings += await _attempt("rights on tables and schemas", _look_at_rights(session, plan))
         findings += await _attempt("a second connection", _connect_again(target), pass_on=True)
         findings += await _attempt("the tools", _look_at_tools(session, tools), pass_on=True)
         findings += await _attempt("the backup target", _look_at_target(objects, clock), pass_on=True)
@@ -156,6 +158,15 @@ async def _ask(
     if question.file not in answers:
         answers[question.file] = await session.rows(sql.load(f"preflight/{question.file}"), question.params)
     return question.judge(answers[question.file], limits)
+
+
+async def _look_at_rights(session: Session, plan: Plan) -> list[Finding]:
+    """Whether the role owns what the migrations alter, and may create where they create."""
+    wanted = touched(plan.scripts)
+    tables = {"schemas": [schema for schema, _ in wanted.tables], "names": [name for _, name in wanted.tables]}
+    foreign = await session.rows(sql.load("preflight/owners"), tables)
+    closed = await session.rows(sql.load("preflight/schemas"), {"schemas": list(wanted.schemas)})
+    return [*judge.owners(foreign, wanted), *judge.schemas(closed, wanted)]
 
 
 async def _connect_again(target: Target) -> list[Finding]:

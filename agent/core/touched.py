@@ -1,0 +1,81 @@
+"""Which existing tables and schemas pending migrations need rights on, read off the first words of each statement.
+
+Only what is plain: a table that is altered, dropped or indexed needs its owner, a schema that something is created in
+needs CREATE. What a DO block or a function does is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from agent.core.models import Model
+from agent.core.splitter import code_only
+from agent.core.statements import Script
+
+_PART = r'(?:"(?:[^"]|"")+"|[\w$]+)'
+_NAME = rf"(?:(?P<schema>{_PART})\s*\.\s*)?(?P<name>{_PART})"
+_OPTIONAL = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
+_OWNED = re.compile(
+    rf"(?:(?:ALTER|DROP)\s+TABLE\s+{_OPTIONAL}|CREATE\s+(?:UNIQUE\s+)?INDEX\b.*?\bON\s+)(?:ONLY\s+)?{_NAME}",
+    re.IGNORECASE | re.DOTALL,
+)
+_CREATED = re.compile(
+    r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNLOGGED\s+|RECURSIVE\s+)?"
+    rf"(?:TABLE|VIEW|MATERIALIZED\s+VIEW|SEQUENCE|TYPE|DOMAIN|FUNCTION|PROCEDURE|AGGREGATE)\s+{_OPTIONAL}{_NAME}",
+    re.IGNORECASE,
+)
+_CHANGES_RIGHTS = re.compile(
+    r"\bOWNER\s+TO\b|REASSIGN\b|GRANT\b|(?:SET|RESET)\s+(?:(?:SESSION|LOCAL)\s+)*(?:ROLE|AUTHORIZATION)\b",
+    re.IGNORECASE,
+)
+_OWNER_TAGS = frozenset({"ALTER TABLE", "DROP TABLE", "CREATE INDEX"})
+
+
+class Place(Model):
+    """A statement in a file."""
+
+    file: str
+    line: int
+
+
+class Touched(Model):
+    """What has to be there and be allowed before the first statement runs.
+
+    `tables`: by `(schema, name)`, the schema "" where none is written. `schemas`: by name, "" for the first of the
+    search path. `certain`: no statement changes who is who on the way.
+    """
+
+    tables: dict[tuple[str, str], Place]
+    schemas: dict[str, Place]
+    certain: bool
+
+
+def touched(scripts: Iterable[Script]) -> Touched:
+    """Read the pending migrations.
+
+    Args:
+        scripts: in the order they run.
+    """
+    tables: dict[tuple[str, str], Place] = {}
+    schemas: dict[str, Place] = {}
+    certain = True
+    for script in scripts:
+        for piece, fact in zip(script.pieces, script.facts, strict=True):
+            verb = fact.tag.partition(" ")[0]
+            if verb in {"SET", "RESET", "REASSIGN", "GRANT", "ALTER"}:
+                certain = certain and _CHANGES_RIGHTS.search(code_only(piece.text).lstrip()) is None
+            place = Place(file=script.migration.file, line=piece.line)
+            if fact.tag in _OWNER_TAGS:
+                if (found := _OWNED.match(code_only(piece.text).lstrip())) is not None:
+                    tables.setdefault((unquoted(found["schema"]), unquoted(found["name"])), place)
+            elif verb == "CREATE" and (found := _CREATED.match(code_only(piece.text).lstrip())) is not None:
+                schemas.setdefault(unquoted(found["schema"]), place)
+    return Touched(tables=tables, schemas=schemas, certain=certain)
+
+
+def unquoted(name: str | None) -> str:
+    """An identifier as the catalog has it."""
+    if not name:
+        return ""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
