@@ -171,7 +171,7 @@ class PostgresTools:
         with tempfile.TemporaryDirectory(prefix="deploy-agent-") as private:
             chosen = Path(private) / "listing"
             chosen.write_text(listing, encoding="utf-8")
-            quiet = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose", "--no-password"]
+            quiet = ["--no-psqlrc", "--quiet", "--echo-errors", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose", "--no-password"]
             reading = ["--file=-", f"--use-list={chosen}", str(archive)]
             async with (
                 self._run(

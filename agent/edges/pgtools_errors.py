@@ -24,6 +24,7 @@ _CONNECTION_LOST = (
 )
 _LOCKED = ("could not obtain lock on", "canceling statement due to lock timeout")
 _REFUSED = ("connection to server", "could not translate host name")
+_SHOWN = 300  # characters of a failing statement
 _VERBOSE = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?P<sqlstate>[0-9A-Z]{5}): (?P<message>.*)")
 
 
@@ -73,6 +74,7 @@ def explain_psql(program: Program, *, server: str) -> AgentError:
             detail=_field(said, "DETAIL"),
             server_hint=_field(said, "HINT"),
             context=_field(said, "CONTEXT"),
+            where={"statement": _field(said, "STATEMENT")[:_SHOWN]},
         )
     if any(mark in said for mark in (*_CONNECTION_LOST, *_REFUSED)):
         return connection_lost(program.name, said)

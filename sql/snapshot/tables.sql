@@ -2,6 +2,7 @@
 -- Sum and count, not xor: doubled rows cancel in xor.
 -- A type is hashed by value where equality means identity, through its binary form where it does not
 -- (1.0 and 1.00 are equal numerics, '1 mon' and '30 days' equal intervals), and as text where it has neither.
+-- An enum goes as text: its hash is that of an OID, which is another one after a restore.
 SELECT
   format('%%I.%%I', n.nspname, c.relname) AS name,
   pg_table_size(c.oid) AS bytes,
@@ -13,7 +14,6 @@ SELECT
                             'timestamp', 'timestamptz', 'bytea', 'inet', 'cidr', 'macaddr', 'jsonb')
         AND base.typnamespace = 'pg_catalog'::regnamespace
         AND coalesce(coll.collisdeterministic, true) THEN format('%%I', a.attname)
-      WHEN base.typtype = 'e' THEN format('%%I', a.attname)
       WHEN base.typname IN ('text', 'varchar') THEN format('%%I COLLATE "C"', a.attname)
       WHEN base.typname = 'numeric' THEN format('numeric_send(%%I)', a.attname)
       WHEN base.typname = 'float8' THEN format('float8send(%%I)', a.attname)

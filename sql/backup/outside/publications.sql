@@ -7,7 +7,7 @@ UNION ALL
 SELECT 'publication options', p.pubname, false,
   format('ALTER PUBLICATION %%I SET (publish = %%L, publish_via_partition_root = %%L)', p.pubname,
     concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
-      CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END), p.pubviaroot),
+      CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END), p.pubviaroot::text),
   ''
 FROM pg_publication AS p
 ORDER BY 1, 2
