@@ -124,9 +124,9 @@ class Outbox:
                 await self._start_due()
                 now = self._clock.now()
                 waiting = [at for at in self._not_before.values() if at <= end]
-                if now >= end or not (self._busy or waiting):
+                if now >= end or not (self._busy or waiting or self._changed.is_set()):
                     break
-                until = end if self._busy else min(waiting)
+                until = min([*waiting, end])
                 await self._pause(max((until - now).total_seconds(), 0.0))
         finally:
             cut_off = set(self._busy)
@@ -138,6 +138,8 @@ class Outbox:
         if self._crash is not None:
             raise self._crash
         now = self._clock.now()
+        self._not_before = {name: at for name, at in self._not_before.items() if at > now}
+        under_way = set(self._busy)  # what ends while the store is asked may be in its answer still
         try:
             messages = await self._store.due_messages(now=now, limit=max(len(self._notifiers), 1) * 4)
         except StoreError as error:
@@ -145,9 +147,8 @@ class Outbox:
             return
         for message in messages:
             name = message.target
-            if name in self._busy or name not in self._notifiers or self._not_before.get(name, now) > now:
+            if name in under_way or name in self._not_before or name not in self._notifiers:
                 continue
-            self._not_before.pop(name, None)
             task = asyncio.create_task(self._deliver(message), name=f"notify {name}")
             self._busy[name] = task
             task.add_done_callback(partial(self._finished, name))
