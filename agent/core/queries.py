@@ -44,6 +44,10 @@ def check_query(sql: str, names: Collection[str] = ()) -> None:
     for kind in (pg.InsertStmt, pg.UpdateStmt, pg.DeleteStmt, pg.MergeStmt):
         if next(postgast.find_nodes(tree, kind), None) is not None:
             raise SqlError("a query of a runbook only reads; this one has a writing WITH")
+    names_out = [name for target in _targets(statement.select_stmt) if (name := _column_name(target.res_target))]
+    twice = next((name for name in names_out if names_out.count(name) > 1), "")
+    if twice:
+        raise SqlError(f"two columns are called {twice}; give each a name with AS")
 
 
 def check_statement(sql: str, names: Collection[str] = ()) -> None:
@@ -93,9 +97,14 @@ def same_expression(one: str, other: str) -> bool:
 
 
 def one_statement(sql: str) -> str:
-    """The statement without its semicolon and what follows, so that it can stand inside another one."""
-    statements = postgast.split(sql)
-    return statements[0] if statements else sql
+    """The text up to its first semicolon outside quotes and comments, so that it can stand inside another statement.
+
+    Raises:
+        SqlError: a quote or a comment does not end.
+    """
+    raw = sql.encode()
+    end = next((token.start for token in _tokens(sql) if raw[token.start : token.end] == b";"), len(raw))
+    return raw[:end].decode()
 
 
 def _single(tree: pg.ParseResult) -> list[pg.Node]:
@@ -120,23 +129,53 @@ def _parsed(sql: str, names: Collection[str]) -> pg.ParseResult:
         raise SqlError(told, offset=offset) from error
 
 
+def _targets(select: pg.SelectStmt) -> list[pg.Node]:
+    while select.op != pg.SETOP_NONE:
+        select = select.larg
+    return list(select.target_list)
+
+
+def _column_name(target: pg.ResTarget) -> str:
+    """The name that a result column gets (parse_target.c, FigureColname), or "" where that is hard to tell."""
+    return target.name or _figured(target.val)
+
+
+def _figured(node: pg.Node) -> str:
+    kind = node.WhichOneof("node")
+    if kind == "column_ref":
+        return str(node.column_ref.fields[-1].string.sval)
+    if kind == "func_call":
+        return str(node.func_call.funcname[-1].string.sval)
+    if kind == "type_cast":
+        return _figured(node.type_cast.arg).replace("?column?", "") or str(
+            node.type_cast.type_name.names[-1].string.sval
+        )
+    if kind == "sub_link":
+        inner = _targets(node.sub_link.subselect.select_stmt)
+        return _column_name(inner[0].res_target) if node.sub_link.sub_link_type == pg.EXPR_SUBLINK and inner else ""
+    return {"coalesce_expr": "coalesce", "a_const": "?column?", "a_expr": "?column?"}.get(kind or "", "")
+
+
 def _placeholders(sql: str, names: Collection[str]) -> list[_Placeholder]:
     """The `:name` of these names, outside quotes and comments; `a::name` is a cast and stays."""
     if not names or _COLON not in sql:
         return []
     raw = sql.encode()
-    try:
-        tokens = list(postgast.scan(sql).tokens)
-    except postgast.PgQueryError as error:
-        raise SqlError(error.message, offset=max(error.cursorpos - 1, 0)) from error
     found = []
-    for colon, name in pairwise(tokens):
+    for colon, name in pairwise(_tokens(sql)):
         if raw[colon.start : colon.end] == b":" and name.start == colon.end:
             text = raw[name.start : name.end].decode()
             if text in names:
                 start = len(raw[: colon.start].decode())
                 found.append(_Placeholder(start, start + 1 + len(text), text))
     return found
+
+
+def _tokens(sql: str) -> list[pg.ScanToken]:
+    try:
+        return list(postgast.scan(sql).tokens)
+    except postgast.PgQueryError as error:
+        raise SqlError(error.message, offset=max(error.cursorpos - 1, 0)) from error
 
 
 def _canonical(expression: str) -> str | None:

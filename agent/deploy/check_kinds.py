@@ -80,8 +80,8 @@ async def undone(session: Session, *, timeout_s: float, read_only: bool = True) 
 
 
 async def fetch(session: Session, query: str, params: Values | None = None, *, one: bool = False) -> list[Row]:
-    """The first rows of a query: at most one more than `ROW_LIMIT`, or one. Inside a transaction; once in it."""
-    await session.run(files.load("checks/declare") + one_statement(query), params)
+    """The first rows of a query (without semicolon): up to `ROW_LIMIT` and one more, or one. Once a transaction."""
+    await session.run(files.load("checks/declare") + query, params)
     return await session.rows(files.load("checks/fetch_one" if one else "checks/fetch"))
 
 
@@ -102,7 +102,7 @@ async def _sql(at: Look) -> Judgement:
     async with undone(at.session, timeout_s=check.timeout):
         known = await _known(at)
         values = await _parameters(at, check.params)
-        rows = await fetch(at.session, bind(check.sql, check.params), values or None)
+        rows = await fetch(at.session, bind(one_statement(check.sql), check.params), values or None)
     return judge(check.expect, rows[:ROW_LIMIT], known=known, more=len(rows) > ROW_LIMIT)
 
 
@@ -125,7 +125,7 @@ async def scalar(session: Session, query: SnapshotQuery) -> Any:  # noqa: ANN401
         CannotRun: it returns more or less than one value.
     """
     async with undone(session, timeout_s=60):
-        rows = await fetch(session, query.sql)
+        rows = await fetch(session, one_statement(query.sql))
     if len(rows) != 1 or len(rows[0]) != 1:
         shape = f"{len(rows)} rows" if len(rows) != 1 else f"{len(rows[0])} columns"
         raise CannotRun(f"the snapshot query {query.name} must return one value, and returns {shape}")
@@ -136,7 +136,7 @@ async def _parameters(at: Look, params: Mapping[str, Parameter]) -> dict[str, An
     values = {}
     for name, parameter in params.items():
         async with undone(at.session, timeout_s=at.check.timeout):
-            rows = await fetch(at.session, parameter.sql, one=True)
+            rows = await fetch(at.session, one_statement(parameter.sql), one=True)
         if not rows:
             raise CannotRun(f"the query for :{name} returns no row; let it fall back to some value with coalesce")
         values[name] = next(iter(rows[0].values()))
@@ -238,9 +238,8 @@ async def _performance(at: Look) -> Judgement:
     slips, note = shape_slips(spec, shape), ""
     if slips and is_small(spec, shape):
         _, forced = await _explain(at, "checks/explain", statement, values, no_seq_scan=True)
-        rest = shape_slips(spec, forced)
-        note = "" if rest else "the table is small, so it is read whole; the index can be used"
-        slips = rest
+        if not shape_slips(spec, forced):
+            slips, note = [], "the table is small, so it is read whole; the index can be used"
     if slips and at.uncommitted:
         await _refuse_unusable(at, spec, shape)
     return judge_plan(spec, times, slips, note=note)

@@ -14,6 +14,7 @@ from agent.core.checks import Check
 from agent.core.expect import Judgement, jsonable
 from agent.core.expressions import plain
 from agent.core.models import CheckResult, EventKind, NewEvent, Severity, Verdict
+from agent.core.queries import one_statement
 from agent.core.runbook import Metric, SnapshotQuery
 from agent.deploy.check_kinds import CannotRun, HttpProbe, Look, MustWait, fetch, look, scalar, undone
 from agent.errors import InputError, StatementError
@@ -110,7 +111,7 @@ async def read_values(session: Session, queries: Sequence[SnapshotQuery]) -> dic
 async def _value(session: Session, query: SnapshotQuery) -> Any:  # noqa: ANN401 - whatever the column holds
     if query.rows is None:
         return await scalar(session, query)
-    return [jsonable(row) for row in (await fetch(session, query.sql))[: query.rows]]
+    return [jsonable(row) for row in (await fetch(session, one_statement(query.sql)))[: query.rows]]
 
 
 async def collect_metrics(
@@ -127,7 +128,7 @@ async def collect_metrics(
     for metric in metrics:
         try:
             async with undone(session, timeout_s=_VALUE_TIMEOUT_S):
-                rows = await fetch(session, metric.sql)
+                rows = await fetch(session, one_statement(metric.sql))
             samples += [_sample(metric, row) for row in rows]
         except (StatementError, CannotRun) as error:
             message = f"the metric {metric.name} cannot be read: {error}"
