@@ -179,16 +179,18 @@ async def _look_at_tools(session: Session, tools: PgTools) -> list[Finding]:
     """Present, and of the server's major version or newer: pg_dump refuses a newer server."""
     found = await tools.versions()
     major = int(await session.value("SELECT current_setting('server_version_num')::int / 10000"))
+    old = {path: version for path, version in found.items() if int(version.split(".")[0]) < major}
+    if not old:
+        return []
+    path, version = next(iter(old.items()))
     return [
         Finding(
             code="tool.too_old",
             severity=Severity.ERROR,
             message=f"{path} is version {version}, older than the server ({major})",
-            hint=f"Install PostgreSQL {major} client programs, or name their folder in tools_dir.",
+            hint=f"Install the PostgreSQL client programs of version {major} or newer, or set tools_dir.",
             where={"file": path},
         )
-        for path, version in found.items()
-        if int(version.split(".")[0]) < major
     ]
 
 
