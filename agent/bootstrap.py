@@ -183,14 +183,14 @@ class Agent:
             if supervisor is not None:
                 for left in await supervisor.adopt():
                     on_start(await self._deps.store.get(left))
-                    await service.follow(self._deps, left, on_event)
+                    await supervisor.follow(left, on_event)
             queued = await queue(self._deps, request)
             on_start(queued)
-            if supervisor is not None:
-                await supervisor.adopt()
-            final = await service.follow(self._deps, queued.id, on_event)
-            if supervisor is not None:
-                await self._deliver()
+            if supervisor is None:
+                return await service.follow(self._deps, queued.id, on_event)
+            await supervisor.adopt()
+            final = await supervisor.follow(queued.id, on_event)
+            await self._deliver()
             return final
 
     async def _engine(self, stack: AsyncExitStack) -> Supervisor | None:

@@ -54,6 +54,15 @@ class Finding(Model):
     where: dict[str, str | int] = Field(default_factory=dict)
 
 
+class Condition(Model):
+    """One thing that must hold for the agent to do its work; `message` says what was found."""
+
+    name: str
+    ok: bool
+    message: str
+    checked_at: datetime
+
+
 class Verdict(StrEnum):
     """What a check said. `errored`: it could not run, which is never a pass."""
 

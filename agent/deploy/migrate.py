@@ -292,7 +292,7 @@ async def _one_statement(run: Run, ledger: Session, script: Script, index: int) 
         version=script.migration.version,
         index=index,
         total=len(script.pieces),
-        line=piece.line,
+        line=piece.code_line,
         tag=fact.tag,
         seconds=(run.deps.clock.now() - began).total_seconds(),
     )
@@ -352,7 +352,7 @@ def blame(run: Run, script: Script, error: StatementError, *, index: int | None 
     """Name the file, line and statement that an error came from."""
     number = index or int(error.where.get("statement", 1))
     piece = script.pieces[number - 1]
-    line = piece.line + (piece.text[: error.position - 1].count("\n") if error.position else 0)
+    line = piece.line + piece.text[: error.position - 1].count("\n") if error.position else piece.code_line
     if run.cancel_reason and error.sqlstate == "57014":
         return cancelled(run.cancel_reason).model_copy(update={**_place(script), "statement": number, "line": line})
     failure = failure_of(error, **_place(script), cause="statement", line=line, statement=number, sql=piece.text[:2000])

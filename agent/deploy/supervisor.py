@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from typing import Protocol
 
-from agent.core.models import BackupRecord, Condition, Deploy, DeployRequest, NewEvent, Severity
+from agent.core.models import BackupRecord, Condition, Deploy, DeployRequest, Event, NewEvent, Severity
 from agent.core.states import FINAL, State
 from agent.deploy import service
 from agent.deploy.backup import prune, verify_backup
@@ -29,6 +30,10 @@ class Workflows(Protocol):
 
     async def attempts(self, deploy_id: str) -> int:
         """How many workflows a deploy has had."""
+        ...
+
+    async def ended(self, deploy_id: str) -> None:
+        """Wait until its workflow has ended. Raises AgentError if it was broken off."""
         ...
 
 
@@ -64,6 +69,23 @@ class Supervisor:
                 self._report("deploy started", {"deploy_id": deploy.id, "attempt": attempt})
                 await self._workflows.start(deploy.id, attempt=attempt)
         return [deploy.id for deploy in reversed(deploys)]
+
+    async def follow(self, deploy_id: str, on_event: Callable[[Event], None]) -> Deploy:
+        """Hand over a deploy's events as they come, until it has ended.
+
+        Raises:
+            AgentError: its workflow was broken off; the deploy is not final, and the next agent goes on with it.
+        """
+        following = asyncio.create_task(service.follow(self._deps, deploy_id, on_event))
+        ending = asyncio.create_task(self._workflows.ended(deploy_id))
+        try:
+            await asyncio.wait((following, ending), return_when=asyncio.FIRST_COMPLETED)
+            await ending
+            return await following
+        finally:
+            following.cancel()
+            ending.cancel()
+            await asyncio.gather(following, ending, return_exceptions=True)
 
     async def look(self) -> None:
         """See whether the database answers and what is pending; remembered as conditions."""

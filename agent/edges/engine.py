@@ -15,9 +15,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, StepOptions
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, StepOptions, WorkflowHandle
 
-from agent.errors import StoreError
+from agent.errors import AgentError, StoreError
 from agent.ports import Ctx
 
 T = TypeVar("T")
@@ -59,27 +59,69 @@ async def _deploy(deploy_id: str) -> str:
 
 
 class Engine:
-    """The engine while it runs."""
+    """The engine while it runs. Workflows run on an event loop of their own, in a thread of the engine's.
+
+    Only DBOS's synchronous calls are used, each in a thread: its async ones take over the calling loop's executor.
+    """
+
+    def __init__(self) -> None:
+        self._handles: dict[str, WorkflowHandle[str]] = {}
 
     async def start(self, deploy_id: str, *, attempt: int = 0) -> None:
         """Run a deploy in the background.
 
         Args:
+            deploy_id: the deploy.
             attempt: 0 the first time; a workflow that ended without bringing its deploy to an end is started under
                 the next number, since DBOS runs an id only once.
         """
-        with SetWorkflowID(f"{deploy_id}.{attempt}" if attempt else deploy_id):
-            await DBOS.start_workflow_async(_deploy, deploy_id)
+
+        def start() -> WorkflowHandle[str]:
+            with SetWorkflowID(f"{deploy_id}.{attempt}" if attempt else deploy_id):
+                return DBOS.start_workflow(_deploy, deploy_id)
+
+        self._handles[deploy_id] = await asyncio.to_thread(start)
 
     async def unfinished(self) -> set[str]:
         """The deploys whose workflow is waiting or running, here or in a worker that died."""
-        rows = await DBOS.list_workflows_async(name=_WORKFLOW, status=["PENDING", "ENQUEUED"], load_output=False)
-        return {str(row.workflow_id).partition(".")[0] for row in rows}
+
+        def ask() -> set[str]:
+            rows = DBOS.list_workflows(
+                name=_WORKFLOW, status=["PENDING", "ENQUEUED"], load_input=False, load_output=False
+            )
+            return {row.workflow_id.partition(".")[0] for row in rows}
+
+        return await asyncio.to_thread(ask)
 
     async def attempts(self, deploy_id: str) -> int:
         """How many workflows a deploy has had."""
-        rows = await DBOS.list_workflows_async(workflow_id_prefix=deploy_id, load_input=False, load_output=False)
-        return len(rows)
+
+        def ask() -> int:
+            return len(DBOS.list_workflows(workflow_id_prefix=deploy_id, load_input=False, load_output=False))
+
+        return await asyncio.to_thread(ask)
+
+    async def ended(self, deploy_id: str) -> None:
+        """Wait until the deploy's workflow has ended, here or wherever it runs.
+
+        Raises:
+            AgentError: the workflow was broken off (the store refused); the deploy is not final.
+        """
+        handle = self._handles.get(deploy_id)
+        if handle is None:
+            attempt = await self.attempts(deploy_id) - 1
+            name = f"{deploy_id}.{attempt}" if attempt > 0 else deploy_id
+            handle = await asyncio.to_thread(DBOS.retrieve_workflow, name)
+        try:
+            await asyncio.to_thread(handle.get_result)
+        except AgentError:
+            raise
+        except Exception as error:
+            raise StoreError(
+                f"the workflow of deploy {deploy_id} was broken off: {error}",
+                code="engine.broken_off",
+                hint="Start the agent again: it goes on with the deploy where it was.",
+            ) from error
 
 
 @asynccontextmanager

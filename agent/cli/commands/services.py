@@ -1,6 +1,8 @@
-"""serve: the long-running agent."""
+"""serve: the long-running agent; demo."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -10,6 +12,7 @@ from agent.cli.ui import Ui, command
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     command(app, "serve", rich_help_panel="Service")(serve)
+    command(app, "demo", rich_help_panel="Service")(demo)
 
 
 async def serve(ui: Ui) -> None:
@@ -26,3 +29,17 @@ async def serve(ui: Ui) -> None:
 
     structlog.get_logger("agent").info("starting", version=__version__, settings=settings.redacted())
     await run(settings)
+
+
+async def demo(
+    ui: Ui,
+    rows: Annotated[int, typer.Option("--rows", min=100, help="Audio posts in each of the two databases.")] = 2500,
+) -> None:
+    """Two real deploys on an embedded Postgres: one that succeeds, one that is restored.
+
+    Needs nothing but the extra `embedded`. Cleans up after itself.
+    """
+    from agent.cli.demo import Stage
+    from agent.demo import run_demo
+
+    ui.exit_code = 0 if await run_demo(Stage(ui), rows=rows) else 1

