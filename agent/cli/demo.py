@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.rule import Rule
 
 from agent.cli.live import PlainFollower
-from agent.cli.render.deploy import outcome
+from agent.cli.render.deploy import outcome, timeline
 from agent.cli.ui import Ui
 from agent.core.models import Deploy, Event
 
@@ -36,5 +36,8 @@ class Stage:
 
     def end(self, deploy: Deploy) -> None:
         """See `agent.demo.Show`."""
+        view = self._follower.end(deploy)
         self._ui.out.print()
-        self._ui.show(outcome(self._follower.end(deploy)))
+        self._ui.show(outcome(view))
+        self._ui.out.print("\nTimeline", style="bold")
+        self._ui.show(timeline(view))

@@ -127,7 +127,7 @@ class Ui:
     def show(self, *renderables: RenderableType) -> None:
         """Print for people; nothing with --json."""
         if not self.as_json:
-            self.out.print(*renderables, sep="\n")
+            put(self.out, *renderables)
 
     def remark(self, text: str) -> None:
         """One line on stderr that is no result."""
@@ -171,7 +171,7 @@ class Ui:
             return
         from agent.cli.render.blocks import error_block
 
-        self.err.print(error_block(error))
+        put(self.err, error_block(error))
 
     def bug(self, error: BaseException) -> None:
         """Show an error that nobody foresaw: where its traceback lies, and never the traceback itself."""
@@ -185,6 +185,18 @@ class Ui:
                 where={"log": str(place)},
             )
         )
+
+
+def put(console: Console, *renderables: RenderableType) -> None:
+    """Print; away from a terminal without the blanks that fill up a line."""
+    if console.is_terminal:
+        console.print(*renderables, sep="\n")
+        return
+    with console.capture() as capture:
+        console.print(*renderables, sep="\n")
+    for line in capture.get().splitlines():
+        console.file.write(line.rstrip() + "\n")
+    console.file.flush()
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:

@@ -164,7 +164,7 @@ def _cause(story: Story) -> str:
         "backup": "The backup could not be taken: ",
         "agent": f"The agent itself failed ({failure.code}): ",
     }.get(failure.cause, "")
-    return introduction + sentence(failure.message)
+    return f"{introduction}{failure.message.strip().rstrip('.')}." if introduction else sentence(failure.message)
 
 
 def _reason(text: str) -> str:

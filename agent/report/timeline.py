@@ -85,6 +85,8 @@ def _state_row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> Tim
 def phase_detail(story: Story, phase: PhaseRow) -> str:
     """What a phase brought, in a few words; "" where there is nothing to say yet."""
     detail = ""
+    if phase.status in (Status.WAITING, Status.SKIPPED):
+        return detail
     match phase.state:
         case State.PREFLIGHT:
             detail = _preflight_detail(story, phase)

@@ -32,9 +32,9 @@ def error_block(error: AgentError) -> RenderableType:
     if error.hint:
         grid.add_row("hint", error.hint)
     head = Text.assemble(("error", "bold red"), "  ", (error.code, "bold"))
-    message = Padding(Text(error.message), (0, 0, 0, 2))
+    message = Padding(Text(error.message), (0, 0, 0, 2), expand=False)
     parts: list[RenderableType] = [head, message]
-    return Group(*parts, Padding(grid, (0, 0, 0, 2))) if grid.row_count else Group(*parts)
+    return Group(*parts, Padding(grid, (0, 0, 0, 2), expand=False)) if grid.row_count else Group(*parts)
 
 
 def place(where: dict[str, str | int]) -> str:
@@ -63,7 +63,8 @@ def finding_rows(findings: Sequence[Finding], *, ok_level: Level = Level.INFO) -
         grid.add_row(mark(ok_level if level is Level.INFO else level), Text(finding.message))
         if finding.severity is Severity.INFO:
             continue
-        where = place(finding.where)
+        # A message that names the file (and its line) needs no place below it.
+        where = "" if str(finding.where.get("file", "\n")) in finding.message else place(finding.where)
         for text in ([where] if where else []) + ([finding.hint] if finding.hint else []):
             grid.add_row("", Text(text, style="dim"))
         grid.add_row("", Text(finding.code, style="dim"))

@@ -34,7 +34,7 @@ def running(view: DeployView, *, elapsed_s: float, phase_s: float | None = None)
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True, min_width=10)
-    grid.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
+    grid.add_column(overflow="ellipsis", no_wrap=True, min_width=56)
     grid.add_column(justify="right", no_wrap=True)
     for phase in view.phases:
         seconds = phase.duration_s if phase.status is not Status.RUNNING else phase_s
@@ -117,8 +117,13 @@ def lock_lines(wait: LockWait) -> Iterator[Text]:
         yield Text(f"    {who}{known_as}{since}: {query}", style="yellow")
 
 
-def outcome(view: DeployView) -> RenderableType:
-    """What a person must know when a deploy has ended: headline, paragraph, failed checks, next commands."""
+def outcome(view: DeployView, *, shown_already: str = "") -> RenderableType:
+    """What a person must know when a deploy has ended: headline, paragraph, failed checks, next commands.
+
+    Args:
+        view: the deploy.
+        shown_already: leave out the next commands that begin so.
+    """
     head = Text.assemble(mark(view.level), " ", (view.headline, f"bold {STYLES[view.level]}"))
     parts: list[RenderableType] = ["", head]
     if view.paragraph:
@@ -126,8 +131,9 @@ def outcome(view: DeployView) -> RenderableType:
     bad = [check for check in view.checks if check.verdict is not Verdict.PASSED]
     if bad:
         parts += ["", checks_table(bad)]
-    if view.next_commands:
-        parts += ["", next_commands(view.next_commands)]
+    commands = [each for each in view.next_commands if not shown_already or not each.command.startswith(shown_already)]
+    if commands:
+        parts += ["", next_commands(commands)]
     return Group(*parts)
 
 
@@ -145,7 +151,7 @@ def story(view: DeployView, *, all_checks: bool = False) -> RenderableType:
         facts.add_row("strategy", view.strategy.value)
     if view.backup_id:
         facts.add_row("backup", view.backup_id)
-    parts: list[RenderableType] = [facts, outcome(view), "", timeline(view)]
+    parts: list[RenderableType] = [facts, outcome(view, shown_already="deploy-agent show"), "", timeline(view)]
     if all_checks and view.checks:
         parts += ["", checks_table(view.checks)]
     return Group(*parts)
