@@ -144,7 +144,8 @@ async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str
 
 
 async def _refuse_dependents(session: Session, scope: dict[str, list[str]]) -> None:
-    found = await session.rows(sql.load("restore/blockers"), scope)
+    async with outside.qualified_names(session):
+        found = await session.rows(sql.load("restore/blockers"), scope)
     if found:
         names = "; ".join(f"{row['object']} needs {row['needs']}" for row in found[:5])
         raise TargetError(

@@ -33,8 +33,11 @@ WITH app AS (
     AND d.classid IN ('pg_class'::regclass, 'pg_rewrite'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass,
                       'pg_proc'::regclass, 'pg_type'::regclass)
 )
-SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid) AS object,
-  pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid) AS needs
+SELECT DISTINCT
+  CASE WHEN d.relation IS NULL THEN pg_describe_object(d.classid, d.objid, d.objsubid)
+    ELSE pg_describe_object('pg_class'::regclass, d.relation, CASE WHEN d.classid = 'pg_class'::regclass THEN d.objsubid ELSE 0 END)
+  END AS object,
+  pg_describe_object(d.refclassid, d.refobjid, 0) AS needs
 FROM dependent AS d
 LEFT JOIN pg_class AS c ON c.oid = d.relation
 WHERE coalesce(c.relkind <> 't', true)

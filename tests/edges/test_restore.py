@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
 
 import psycopg
@@ -54,3 +53,180 @@ async def test_restoring_twice_changes_nothing_more(rich: Kit):
     await rich.restore(record)
     await rich.restore(record)
     assert (await rich.differences(before)).all == ()
+
+
+async def test_an_undamaged_database_keeps_its_outside_objects(rich: Kit):
+    """Only what is tied to the application, or differs, is touched."""
+    record, _ = await rich.take()
+    trigger = "SELECT array_agg(oid ORDER BY oid) FROM pg_trigger WHERE tgfoid::regproc::text LIKE 'storage.%'"
+    policy = "SELECT oid FROM pg_policy WHERE polname = 'anyone reads public'"
+    kept = [await rich.value(trigger), await rich.value(policy)]
+    await rich.restore(record)
+    assert [await rich.value(trigger), await rich.value(policy)] == kept
+
+
+async def test_extension_members_and_foreign_objects_stay(rich: Kit, database: Database):
+    await rich.run(
+        "CREATE EXTENSION pg_trgm WITH SCHEMA public; CREATE INDEX ON public.profiles USING gin (handle gin_trgm_ops)"
+    )
+    async with await psycopg.AsyncConnection.connect(database.admin_url, autocommit=True) as admin:
+        await admin.execute("CREATE TABLE public.theirs (id int)")
+        await admin.execute("INSERT INTO public.theirs VALUES (7)")
+    record, before = await rich.take()
+    await rich.run("DROP TABLE public.albums CASCADE")
+    await rich.restore(record)
+    assert (await rich.differences(before)).all == ()
+    assert await rich.value("SELECT id FROM public.theirs") == 7
+
+
+async def test_an_event_trigger_of_the_application_does_not_fire_and_returns(database: Database, tmp_path: Path):
+    """As a superuser: only such a role may own event triggers where the extension supautils is missing."""
+    async with kit(database.admin_url, FolderStore(tmp_path / "backups"), tmp_path) as made:
+        await made.run(RICH)
+        await made.run(
+            "CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no DDL'; END$$;"
+            "CREATE EVENT TRIGGER refuse ON sql_drop WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION public.refuse()"
+        )
+        record, before = await made.take()
+        await made.restore(record)
+        assert (await made.differences(before)).all == ()
+        with pytest.raises(StatementError, match="no DDL"):
+            await made.run("DROP TABLE public.artists CASCADE")
+
+
+async def test_what_depends_from_outside_refuses_the_restore(rich: Kit, database: Database):
+    record, _ = await rich.take()
+    async with await psycopg.AsyncConnection.connect(database.admin_url, autocommit=True) as admin:
+        await admin.execute("CREATE VIEW extensions.peek AS SELECT title FROM public.albums")
+        await admin.execute("CREATE TABLE extensions.moods (mood public.mood)")
+    before = await rich.snapshot()
+    with pytest.raises(TargetError) as caught:
+        await rich.restore(record)
+    assert caught.value.code == "restore.dependents"
+    assert "view extensions.peek" in caught.value.message
+    assert "extensions.moods" in caught.value.message
+    assert (await rich.differences(before)).all == ()
+
+
+async def test_a_failure_in_the_last_statement_changes_nothing(rich: Kit, database: Database):
+    """The history is written last; there it is refused."""
+    record, _ = await rich.take()
+    await rich.run(DAMAGE)
+    await rich.run(
+        "ALTER TABLE supabase_migrations.schema_migrations ADD CHECK (version <> '20260102000000') NOT VALID"
+    )
+    before = await rich.snapshot()
+    with pytest.raises(StatementError) as caught:
+        await rich.restore(record)
+    assert caught.value.sqlstate == "23514"
+    assert (await rich.differences(before)).all == ()
+
+
+async def test_a_damaged_archive_is_found_before_anything_is_dropped(rich: Kit, tmp_path: Path):
+    record, _ = await rich.take()
+    [largest] = sorted((tmp_path / "backups").rglob("*.dat.zst"), key=lambda path: path.stat().st_size)[-1:]
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    largest.write_bytes(content)
+    before = await rich.snapshot()
+    with pytest.raises(BackupError) as caught:
+        await rich.restore(record)
+    assert caught.value.code == "backup.damaged"
+    assert largest.name in caught.value.message
+    assert (await rich.differences(before)).all == ()
+
+
+async def test_what_pg_restore_could_not_read_is_never_committed(rich: Kit, tmp_path: Path):
+    """Past the checksums: pg_restore fails in the middle of the rows, and psql must not take that for their end."""
+    await rich.take()
+    archive = next((tmp_path / "backups").rglob("application"))
+    listing = await rich.tools.listing(archive)
+    [albums] = [line for line in listing.splitlines() if " TABLE DATA public albums " in line]
+    data = archive / f"{albums.split(';')[0]}.dat.zst"
+    content = data.read_bytes()
+    data.write_bytes(content[:60] + bytes(len(content) - 60))
+    before = await rich.snapshot()
+    with pytest.raises(BackupError) as caught:
+        await rich.tools.restore(
+            archive=archive, listing=f"{albums}\n", before="DELETE FROM public.artists;", after="SELECT 1;"
+        )
+    assert caught.value.code == "backup.unreadable"
+    assert (await rich.differences(before)).all == ()
+
+
+async def test_who_holds_a_lock_is_named(rich: Kit, database: Database):
+    record, _ = await rich.take()
+    async with await psycopg.AsyncConnection.connect(database.url, application_name="shop") as shop:
+        await shop.execute("SELECT FROM public.albums LIMIT 1")
+        with pytest.raises(TargetError) as caught:
+            await rich.restore(record)
+        assert caught.value.code == "restore.locked"
+        assert f"pid {shop.info.backend_pid} (postgres, shop)" in caught.value.message
+        waits = [event for event in rich.events if event.kind is EventKind.LOCK_WAIT]
+        assert waits
+        assert waits[0].data["blockers"][0]["application"] == "shop"
+    await rich.restore(record)
+
+
+async def test_leftover_sessions_of_the_agent_are_ended(rich: Kit, database: Database):
+    record, before = await rich.take()
+    left = await psycopg.AsyncConnection.connect(database.url, application_name="deploy-agent/dead")
+    await left.execute("INSERT INTO public.artists (name) VALUES ('ghost')")
+    await rich.restore(record)
+    with pytest.raises(psycopg.OperationalError):
+        await left.execute("SELECT 1")
+    await left.close()
+    assert (await rich.differences(before)).all == ()
+
+
+async def test_a_cancelled_restore_changes_nothing_and_leaves_no_process(rich: Kit, database: Database):
+    record, _ = await rich.take()
+    before = await rich.snapshot()
+    rich.options = type(rich.options)(lock_timeout_s=60)
+    async with await psycopg.AsyncConnection.connect(database.url, application_name="shop") as shop:
+        await shop.execute("SELECT FROM billing.invoices LIMIT 1")
+        running = asyncio.create_task(rich.restore(record))
+        while not any(event.kind is EventKind.LOCK_WAIT for event in rich.events):
+            assert not running.done()
+            await asyncio.sleep(0.05)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'deploy-agent/tools'"
+    async with asyncio.timeout(10):
+        while await rich.value(left):  # noqa: ASYNC110 - the server's processes have no event to wait for
+            await asyncio.sleep(0.05)
+    assert (await rich.differences(before)).all == ()
+
+
+async def test_a_restore_after_psql_was_killed_ends_well(rich: Kit, database: Database):
+    """The crash in the middle: nothing was changed, and the same call again does it all."""
+    record, before = await rich.take()
+    await rich.run(DAMAGE)
+    damaged = await rich.snapshot()
+    rich.options = type(rich.options)(lock_timeout_s=60)
+    async with await psycopg.AsyncConnection.connect(database.url, application_name="shop") as shop:
+        await shop.execute("SELECT FROM public.artists LIMIT 1")
+        running = asyncio.create_task(rich.restore(record))
+        while not any(event.kind is EventKind.LOCK_WAIT for event in rich.events):
+            assert not running.done()
+            await asyncio.sleep(0.05)
+        await rich.value(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'deploy-agent/tools'"
+        )
+        with pytest.raises(BackupError) as caught:
+            await running
+    assert caught.value.code == "backup.connection_lost"
+    assert (await rich.differences(damaged)).all == ()
+    await rich.restore(record)
+    assert (await rich.differences(before)).all == ()
+
+
+async def test_without_a_history_table_nothing_of_it_is_made(database: Database, tmp_path: Path):
+    async with kit(database.url, FolderStore(tmp_path / "backups"), tmp_path) as made:
+        await made.run("CREATE TABLE public.a (id int)")
+        record, before = await made.take()
+        await made.run("CREATE TABLE public.b (id int)")
+        await made.restore(record)
+        assert (await made.differences(before)).all == ()
+        assert await made.value("SELECT to_regclass('supabase_migrations.schema_migrations')") is None

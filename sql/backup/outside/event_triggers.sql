@@ -1,5 +1,5 @@
--- Event triggers; tied are those that call a function of the application.
-SELECT 'event trigger' AS kind, e.evtname AS name, n.nspname = ANY (%(schemas)s::text[]) AS tied,
+-- Event triggers; tied are those that call a function that a restore drops.
+SELECT 'event trigger' AS kind, e.evtname AS name, n.nspname = ANY (%(schemas)s::text[]) AND pg_has_role(p.proowner, 'USAGE') AS tied,
   concat_ws(E';\n',
     format('CREATE EVENT TRIGGER %%I ON %%s%%s EXECUTE FUNCTION %%I.%%I()', e.evtname, e.evtevent,
       (SELECT ' WHEN TAG IN (' || string_agg(quote_literal(t.tag), ', ' ORDER BY t.n) || ')'
