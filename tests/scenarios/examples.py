@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ from agent.core.runbook import Runbook
 from agent.edges.runbook_file import load_runbook_file
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+@cache
+def _runbook(path: Path) -> Runbook:
+    runbook = load_runbook_file(path)
+    assert runbook is not None
+    return runbook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +51,7 @@ class Project:
 
     @property
     def runbook(self) -> Runbook:
-        runbook = load_runbook_file(self.folder / "supabase" / "deploy.yaml")
-        assert runbook is not None
-        return runbook
+        return _runbook(self.folder / "supabase" / "deploy.yaml")
 
     def copy_to(self, folder: Path) -> Path:
         """The project without its faults, in a folder of its own."""
