@@ -19,6 +19,7 @@ from agent.edges import target_diagnosis as diagnosis
 from agent.edges import target_errors as errors
 from agent.edges.target_session import PsycopgSession
 from agent.edges.target_watch import Watch
+from agent.errors import StatementError
 
 __all__ = ["PsycopgSession", "PsycopgTarget"]
 
@@ -95,6 +96,11 @@ class PsycopgTarget:
             session.watch = Watch(lambda: self._ask_about(session.pid), after_s=self._dead_after_s)
         try:
             await session.start()
+        except StatementError as error:
+            await session.close()
+            if "ESETNOTALLOWED" in error.message:  # Supavisor in transaction mode, told to reject SET
+                raise diagnosis.transaction_pooler(self._label) from error
+            raise
         except BaseException:
             await session.close()
             raise

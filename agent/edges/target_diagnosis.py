@@ -11,6 +11,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -20,34 +21,70 @@ from agent.errors import TargetError
 _SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"  # protocol-message-formats: SSLRequest, code 80877103
 _DIRECT_HOST = re.compile(r"db\.[a-z]{20}\.supabase\.(co|red|in)")
 _FRAME = re.compile(r"^(connection failed: )?(connection to server .*?, port \d+ failed: )?")
+_POOLER_CODE = re.compile(r"FATAL: +\((E[A-Z]+)\)")
 PROBE_S = 5.0
 
-#: What a server or Supabase's pooler says before the session stands: pattern, code, hint. libpq gives no SQLSTATE here.
-SERVER_TEXTS: tuple[tuple[re.Pattern[str], str, str], ...] = (
+_TOO_MANY = (
+    "target.too_many_connections",
+    "Close unused sessions, or raise the pool size or max_connections.",
+)
+_TLS = (
+    "target.tls_refused",
+    "The server demands TLS: set sslmode=require, or better verify-full, in database_url.",
+)
+_AUTH = (
+    "target.auth_failed",
     (
-        re.compile(r"too many clients|too many connections|connection slots are reserved|max client(s| connections)"),
-        "target.too_many_connections",
-        "Close unused sessions, or raise the pool size or max_connections.",
+        "Check user and password in database_url; on Supabase's pooler the user is postgres.<project ref>, "
+        "and the project must not be paused."
     ),
-    (
-        re.compile(r"database .* does not exist"),
-        "target.database_missing",
-        "Check the database name at the end of database_url; on Supabase it is postgres.",
-    ),
-    (
-        re.compile(r"no encryption|SSL off|SSL (connection )?is required|requires SSL", re.IGNORECASE),
-        "target.tls_refused",
-        "The server demands TLS: set sslmode=require, or better verify-full, in database_url.",
-    ),
-    (
-        re.compile(
-            r"authentication failed|no password supplied|role .* does not exist|no pg_hba.conf entry"
-            r"|is not permitted to log in|tenant or user not found|tenant/user .* not found|wrong password",
-            re.IGNORECASE,
+)
+
+#: Supavisor begins its messages with a code in parentheses (its lib/supavisor/errors).
+POOLER_CODES: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(("EMAXCLIENTCONN", "EMAXCLIENTSESSION", "EMAXCONN", "EMAXCONNSESSION"), _TOO_MANY),
+        "ECHECKOUTTIMEOUT": _TOO_MANY,
+        "ESSLREQUIRED": _TLS,
+        **dict.fromkeys(("ENOTFOUND", "ETENANTNOTFOUND", "EINVALIDUSERINFO", "EAUTHQUERY"), _AUTH),
+        "ECIRCUITBREAKER": (
+            "target.refused",
+            "The pooler shuts this address out for a while after repeated failures: check the password, then wait.",
         ),
-        "target.auth_failed",
-        "Check user and password in database_url; on Supabase's pooler the user is postgres.<project ref>.",
-    ),
+        "EADDRNOTALLOWED": (
+            "target.refused",
+            "Add this machine's address to the project's network restrictions.",
+        ),
+    }
+)
+
+#: What PostgreSQL, and poolers without codes, say before the session stands: libpq gives no SQLSTATE here.
+SERVER_TEXTS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), meaning)
+    for pattern, meaning in (
+        (
+            (
+                "too many (clients|connections)|connection slots are reserved|max client(s| connections) reached"
+                "|maxclientsinsessionmode|no more connections allowed"
+            ),
+            _TOO_MANY,
+        ),
+        (
+            "database .* does not exist|no such database",
+            (
+                "target.database_missing",
+                "Check the database name at the end of database_url; on Supabase it is postgres.",
+            ),
+        ),
+        ("no encryption|ssl off|ssl (connection )?(is )?required|requires ssl", _TLS),
+        (
+            (
+                "authentication failed|no password supplied|role .* does not exist|no pg_hba.conf entry"
+                "|is not permitted to log in|tenant or user not found|wrong password"
+            ),
+            _AUTH,
+        ),
+    )
 )
 
 _IPV6_HINT = (
@@ -98,9 +135,11 @@ async def explain(error: psycopg.Error, params: Mapping[str, Any], name: str) ->
         name: `host:port/database`.
     """
     text = " ".join(str(error).split())
-    for pattern, code, hint in SERVER_TEXTS:
-        if pattern.search(text):
-            return _error(name, _reason(text), code=code, hint=hint)
+    pooler = _POOLER_CODE.search(text)
+    known = POOLER_CODES.get(pooler[1]) if pooler else None
+    known = known or next((meaning for pattern, meaning in SERVER_TEXTS if pattern.search(text)), None)
+    if known is not None:
+        return _error(name, _reason(text), code=known[0], hint=known[1])
     if "FATAL:" in text:
         return _error(name, _reason(text), code="target.refused", hint="The server's log may say more.")
     return (

@@ -254,6 +254,36 @@ async def test_cancel_works_over_tls(tls_server: EmbeddedPostgres, tmp_path: Pat
         assert caught.value.code == "target.cancelled"
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("(EMAXCONNSESSION) max clients reached in session mode", "target.too_many_connections"),
+        ("MaxClientsInSessionMode: max clients reached - in Session mode", "target.too_many_connections"),
+        ("Max client connections reached", "target.too_many_connections"),
+        ("(ESSLREQUIRED) SSL connection is required for user: postgres", "target.tls_refused"),
+        ("(ENOTFOUND) tenant/user postgres.abc not found", "target.auth_failed"),
+        ("Tenant or user not found", "target.auth_failed"),
+        ("(ECIRCUITBREAKER) too many authentication failures", "target.refused"),
+        ("(EADDRNOTALLOWED) address not in tenant allow_list: {1, 2, 3, 4}", "target.refused"),
+        ("the database system is starting up", "target.refused"),
+    ],
+)
+async def test_what_supabases_pooler_says(text: str, code: str) -> None:
+    """On the wire as the pooler sends it: an ErrorResponse instead of an authentication request."""
+    fields = b"".join(kind + value.encode() + b"\0" for kind, value in ((b"S", "FATAL"), (b"C", "XX000"), (b"M", text)))
+    async with listener(b"E" + (5 + len(fields)).to_bytes(4) + fields + b"\0") as port:
+        error = await refusal(f"postgresql://u:{SECRET}@127.0.0.1:{port}/db?sslmode=disable")
+    assert error.code == code
+    assert error.message.endswith(text)
+    assert error.hint
+
+
+async def test_a_pooler_that_rejects_set(tls_server: EmbeddedPostgres) -> None:
+    async with transaction_pooler(tls_server.port, rejects_set=True) as pooler:
+        error = await refusal(f"postgresql://postgres:{SECRET}@127.0.0.1:{pooler.port}/pooled?sslmode=disable")
+    assert error.code == "target.transaction_pooler"
+
+
 async def test_a_pooler_in_transaction_mode(tls_server: EmbeddedPostgres) -> None:
     async with transaction_pooler(tls_server.port) as pooler:
         url = f"postgresql://postgres:{SECRET}@127.0.0.1:{pooler.port}/pooled?sslmode=disable"

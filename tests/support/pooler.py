@@ -19,6 +19,7 @@ _IDLE = b"I"
 @dataclass
 class TransactionPooler:
     server_port: int
+    rejects_set: bool = False
     port: int = 0
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
     opened: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -52,6 +53,10 @@ class TransactionPooler:
             kind, message = await _message(reader)
             if kind == b"X":
                 return
+            if self.rejects_set and b"SET " in message:
+                text = b"SERROR\0CXX000\0M(ESETNOTALLOWED) session-level SET statements are not allowed\0\0"
+                writer.write(b"E" + struct.pack("!I", 4 + len(text)) + text + b"Z" + struct.pack("!I", 5) + _IDLE)
+                continue
             if backend is None:
                 backend = self.idle.pop() if self.idle else await self._open(startup)
             backend[1].write(message)
@@ -88,9 +93,9 @@ async def _until_ready(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 
 @asynccontextmanager
-async def transaction_pooler(server_port: int) -> AsyncIterator[TransactionPooler]:
+async def transaction_pooler(server_port: int, *, rejects_set: bool = False) -> AsyncIterator[TransactionPooler]:
     """A running pooler; `port` is its own."""
-    pooler = TransactionPooler(server_port=server_port)
+    pooler = TransactionPooler(server_port=server_port, rejects_set=rejects_set)
     server = await asyncio.start_server(pooler.serve, "127.0.0.1", 0)
     pooler.port = server.sockets[0].getsockname()[1]
     try:
