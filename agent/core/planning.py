@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from agent.core.migrations import Folder, Migration
 from agent.core.models import Finding, Model, RunMode, Severity, Strategy
 from agent.core.splitter import split
-from agent.core.statements import Script, analyse, unsafe_enum_use
+from agent.core.statements import Script, analyse, committing_procedures, unsafe_enum_use
 from agent.core.syntax import PARSER_MAJOR
 
 _IGNORED = re.compile(r"[\s;]+")
@@ -88,7 +88,8 @@ def build_plan(
         *_edited(folder, rows),
         *_until(folder, until),
     ]
-    scripts = tuple(analyse(migration, server_major=server_major) for migration in waiting)
+    committing = frozenset[str]().union(*(committing_procedures(one.text) for one in folder.migrations))
+    scripts = tuple(analyse(one, server_major=server_major, committing=committing) for one in waiting)
     for script in scripts:
         findings += script.findings
     chosen, reason, problem = _choose(scripts, strategy, checks)

@@ -58,10 +58,14 @@ _MAY_BE_ALONE = frozenset({"CREATE", "DROP", "REINDEX", "VACUUM", "ALTER", "CLUS
 _BODY = re.compile(r"(\$[^$\s]*\$)(.*)\1", re.DOTALL)
 _COMMITS = re.compile(r"(?:;|\b(?:BEGIN|THEN|ELSE|LOOP))\s*(?:COMMIT|ROLLBACK)\b(?!\s+TO\b)", re.IGNORECASE)
 
+_NEAR = re.compile(r'at or near "(.*)"\Z', re.DOTALL)
+
 _NAME = r'(?:(?:"(?:[^"]|"")+"|[\w$]+)\s*\.\s*)?("(?:[^"]|"")+"|[\w$]+)'
 _ADD_VALUE = re.compile(
     rf"ALTER\s+TYPE\s+{_NAME}\s+ADD\s+VALUE\s+(?:IF\s+NOT\s+EXISTS\s+)?'((?:[^']|'')*)'", re.IGNORECASE
 )
+_CREATE_PROCEDURE = re.compile(rf"CREATE\s+(?:OR\s+REPLACE\s+)?PROCEDURE\s+{_NAME}", re.IGNORECASE)
+_CALL = re.compile(rf"CALL\s+{_NAME}", re.IGNORECASE)
 _CREATE_ENUM = re.compile(rf"CREATE\s+TYPE\s+{_NAME}\s+AS\s+ENUM\b", re.IGNORECASE)
 
 _DESTROYS = re.compile(r"DROP (?:TABLE|SCHEMA|MATERIALIZED VIEW|DATABASE|OWNED)\b|TRUNCATE\b")
@@ -117,13 +121,17 @@ class EnumUse(Model):
     line: int
 
 
-def analyse(migration: Migration, *, server_major: int = PARSER_MAJOR) -> Script:
+def analyse(
+    migration: Migration, *, server_major: int = PARSER_MAJOR, committing: frozenset[str] = frozenset()
+) -> Script:
     """Look at one migration file.
 
     Args:
         migration: the file.
         server_major: the target's PostgreSQL release. Where it is newer than the parser's grammar, a syntax error is
             only a warning.
+        committing: procedures that end transactions by themselves, see `committing_procedures`; the file's own are
+            added.
 
     Returns:
         Its statements and facts. Findings: `plan.syntax_error`, `plan.syntax_unchecked`, `plan.nul_character`,
@@ -131,7 +139,8 @@ def analyse(migration: Migration, *, server_major: int = PARSER_MAJOR) -> Script
         `plan.destructive`, `plan.no_statements`.
     """
     pieces = tuple(split(migration.text))
-    facts = tuple(describe(piece.text) for piece in pieces)
+    committing |= committing_procedures(migration.text)
+    facts = tuple(describe(piece.text, committing) for piece in pieces)
     script = Script(migration=migration, pieces=pieces, facts=facts, mode=_mode(migration.text, facts))
     findings = (
         *_syntax(script, server_major),
@@ -141,11 +150,23 @@ def analyse(migration: Migration, *, server_major: int = PARSER_MAJOR) -> Script
     return script.model_copy(update={"findings": findings}) if findings else script
 
 
-def describe(text: str) -> Fact:
+def committing_procedures(sql: str) -> frozenset[str]:
+    """Names, without schema, of the procedures that a file creates and whose body holds COMMIT or ROLLBACK.
+
+    CALL of such a procedure fails in a transaction block (2D000), and works where each statement runs by itself.
+    """
+    if "procedure" not in (lower := sql.lower()) or ("commit" not in lower and "rollback" not in lower):
+        return frozenset()
+    codes = (code_only(piece.text).lstrip() for piece in split(sql))
+    return frozenset(_unquoted(made[1]) for code in codes if (made := _CREATE_PROCEDURE.match(code)) and _commits(code))
+
+
+def describe(text: str, committing: frozenset[str] = frozenset()) -> Fact:
     """Say what one statement is, from its words; nothing is parsed.
 
     Args:
         text: one statement, comments and all, without its `;`.
+        committing: procedures whose CALL ends transactions.
     """
     code = code_only(text).lstrip()
     words = " ".join(code.upper().split(None, 40))
@@ -161,7 +182,7 @@ def describe(text: str) -> Fact:
         tag=_tag(verb, words, code),
         control=control,
         chains=chains,
-        runs_alone=refuses or _MAY_REFUSE.match(words) is not None or (verb == "DO" and _do_commits(code)),
+        runs_alone=refuses or _MAY_REFUSE.match(words) is not None or _commits_itself(verb, code, committing),
         refuses_transaction=refuses,
         adds_enum_value=value[2].replace("''", "'") if value else "",
         enum_type=_unquoted(value[1]) if value else "",
@@ -234,8 +255,16 @@ def _outside_parentheses(code: str) -> str:
     return code
 
 
-def _do_commits(code: str) -> bool:
-    """Whether a DO block ends transactions by itself, which it may only do outside a transaction block."""
+def _commits_itself(verb: str, code: str, committing: frozenset[str]) -> bool:
+    """Whether a DO block or a CALL ends transactions, which it may only do outside a transaction block."""
+    if verb == "CALL":
+        called = _CALL.match(code)
+        return called is not None and _unquoted(called[1]) in committing
+    return verb == "DO" and _commits(code)
+
+
+def _commits(code: str) -> bool:
+    """Whether the dollar-quoted body in a statement holds COMMIT or ROLLBACK."""
     body = _BODY.search(code)
     return body is not None and _COMMITS.search(code_only(body[2], strings=True)) is not None
 
@@ -303,8 +332,9 @@ def _syntax(script: Script, server_major: int) -> Iterator[Finding]:
 
 def _refused(script: Script, index: int, problem: SyntaxProblem, server_major: int) -> Finding:
     text = script.pieces[index].text
+    message = _discreet(problem.message)
     if not problem.certain:
-        says = f"not checked: {problem.message} in the agent's parser; the server decides"
+        says = f"not checked: {message} in the agent's parser; the server decides"
         return _finding(script, index, "plan.syntax_unchecked", Severity.WARNING, says)
     severity = Severity.ERROR if server_major <= PARSER_MAJOR else Severity.WARNING
     hint = "Correct the file; nothing was run."
@@ -312,7 +342,17 @@ def _refused(script: Script, index: int, problem: SyntaxProblem, server_major: i
         hint = f"The agent's parser knows PostgreSQL {PARSER_MAJOR}; the server is {server_major} and may accept it."
     elif problem.offset is not None and text.startswith("\\", problem.offset):
         hint = "Commands of psql, such as \\connect or \\restrict, are not SQL: remove them."
-    return _finding(script, index, "plan.syntax_error", severity, problem.message, hint=hint, offset=problem.offset)
+    return _finding(script, index, "plan.syntax_error", severity, message, hint=hint, offset=problem.offset)
+
+
+def _discreet(message: str) -> str:
+    """The parser's message without the content of a string, which may be a secret, or the rest of the file."""
+    near = _NEAR.search(message)
+    if near is None:
+        return message
+    token = near[1]
+    shown = "a string" if token.lstrip("eEbBxXnNuU&").startswith(("'", "$")) else f'"{token[:60]}"'
+    return message[: near.start(1) - 1] + shown
 
 
 def _transactions(script: Script) -> Iterator[Finding]:

@@ -158,6 +158,12 @@ def test_not_atomic_says_why(text: str, reason: str) -> None:
     assert not result.errors
 
 
+def test_a_procedure_of_an_applied_file_that_commits_is_known() -> None:
+    procedure = "create procedure fill() language plpgsql as $$ begin update a set x = 1; commit; end $$;"
+    result = plan({"1_a.sql": procedure, "2_b.sql": "call fill();"}, row("1"))
+    assert result.reason.endswith("2_b.sql, line 1 (CALL) must run outside a transaction")
+
+
 def test_an_enum_value_may_not_be_used_by_a_later_file_either() -> None:
     files = {"1_a.sql": "alter type k add value 'new';", "2_b.sql": "insert into a values ('new');"}
     assert plan(files).strategy is Strategy.PER_MIGRATION

@@ -125,6 +125,16 @@ def test_runs_in_a_transaction(sql: str) -> None:
     assert script(sql).mode is RunMode.TRANSACTION
 
 
+def test_a_call_of_a_procedure_that_commits_runs_alone() -> None:
+    body = "create or replace procedure app.Fill() language plpgsql as $$ begin {} end $$;\n"
+    fill = body.format("update t set a = 1; commit;")
+    assert script(fill + "call app.fill();").mode is RunMode.NO_TRANSACTION
+    assert script(fill).mode is RunMode.TRANSACTION
+    assert script(body.format("update t set a = 1;") + "call app.fill();").mode is RunMode.TRANSACTION
+    assert describe("call fill()", frozenset({"fill"})).runs_alone
+    assert not describe("call other()", frozenset({"fill"})).runs_alone
+
+
 @pytest.mark.parametrize(
     ("text", "mode"),
     [
@@ -230,6 +240,28 @@ def test_each_statement_is_checked() -> None:
 def test_syntax_error_at_the_end() -> None:
     finding = only("select 1;\n\nselect (1")
     assert (finding.where["line"], finding.where["column"]) == (3, 10)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "alter role x password 'hunter2",
+        "alter role x password 'a' E'hunter2'",
+        "alter role x password 'a' $$hunter2$$",
+        "alter role x password $$hunter2",
+        "alter role x password \"hunter2\"; select 'hunter2' from",
+    ],
+)
+def test_a_string_is_never_shown(text: str) -> None:
+    findings = script("select 1;\n" + text).findings
+    assert findings
+    assert "hunter2'" not in str(findings)
+    assert "$hunter2" not in str(findings)
+
+
+def test_a_message_does_not_hold_the_rest_of_the_file() -> None:
+    finding = only('select "' + "x" * 1000)
+    assert len(finding.message) < 150
 
 
 def test_psql_commands_get_a_hint() -> None:
