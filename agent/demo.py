@@ -259,7 +259,7 @@ def _show_messages(show: Show, messages: list[tuple[str, Mapping[str, str], dict
     show.heading(f"What the channels were told: {len(messages)} messages")
     for path, headers, body in messages:
         if path == "/slack":
-            show.say(f"slack   {body.get('text', '')}")
+            show.say(f"slack   {body['text']}")
         else:
             signed = "signed" if any(name.lower() == "webhook-signature" for name in headers) else "UNSIGNED"
             show.say(f"pager   {body.get('type', '')} ({signed})")
