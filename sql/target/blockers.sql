@@ -1,8 +1,0 @@
--- Who makes one backend wait; a blocker without a backend is a prepared transaction.
-SELECT blocker.pid, b.usename AS user, b.application_name AS application,
-  coalesce(b.state, 'prepared transaction') AS state,
-  left(regexp_replace(b.query, '\s+', ' ', 'g'), 160) AS query,
-  extract(epoch FROM clock_timestamp() - coalesce(b.xact_start, b.state_change))::float8 AS seconds
-FROM unnest(pg_blocking_pids(%(pid)s)) AS blocker (pid)
-LEFT JOIN pg_stat_activity AS b ON b.pid = blocker.pid
-ORDER BY b.xact_start
