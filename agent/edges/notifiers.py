@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from agent import __version__
 from agent.errors import DeliveryError, InputError
@@ -76,7 +77,7 @@ def make_notifier(
         return WebhookNotifier(name=name, kind=kind, url=url, client=client, now=now)
     try:
         signer = Webhook(secret.get_secret_value() if secret else "")
-    except (ValueError, RuntimeError) as error:  # binascii.Error is a ValueError
+    except (ValueError, EmptyWebhookSecretError) as error:  # binascii.Error is a ValueError
         hint = 'Make one: echo "whsec_$(openssl rand -base64 24)"'
         raise _wrong(name, "secret", "the secret is missing or is not whsec_ and base64", hint) from error
     return SignedNotifier(name=name, url=url, signer=signer, client=client, now=now)
@@ -119,12 +120,12 @@ class WebhookNotifier:
         try:
             async with asyncio.timeout(TIMEOUT_S):  # httpx limits each read, not the whole
                 answer = await self._client.post(self._url.get_secret_value(), content=body, headers=headers)
-        except (httpx.TimeoutException, TimeoutError) as error:
+        # The library's errors are cut off: they carry the request, and their texts may name the URL.
+        except (httpx.TimeoutException, TimeoutError):
             raise DeliveryError(
-                f"{self._name} did not answer within {TIMEOUT_S:.0f} s", code="delivery.timeout"
-            ) from error
+                f"{self._name} did not answer within {TIMEOUT_S:g} s", code="delivery.timeout"
+            ) from None
         except httpx.HTTPError as error:
-            # The error's own text is left out: it may name the URL.
             raise DeliveryError(
                 f"{self._name} cannot be reached ({type(error).__name__})", code="delivery.unreachable"
             ) from None

@@ -75,7 +75,9 @@ class Cron:
         return found.astimezone(UTC)
 
     def _next(self, moment: datetime) -> datetime | None:
-        found: datetime | None = self._trigger.get_next_fire_time(None, moment + timedelta(microseconds=1))
+        # Added in UTC: by the wall's clock, adding forgets which of two equal hours it is.
+        just_after = moment.astimezone(UTC) + timedelta(microseconds=1)
+        found: datetime | None = self._trigger.get_next_fire_time(None, just_after)
         return found
 
 
