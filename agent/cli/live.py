@@ -16,7 +16,7 @@ from agent.cli.ui import Ui
 from agent.core.models import CheckResult, Deploy, Event, EventKind, NewEvent, Severity, Verdict
 from agent.core.states import FINAL, State
 from agent.report import words
-from agent.report.collect import TITLES, check_level
+from agent.report.collect import TITLES, check_level, told_already
 from agent.report.explain import LEVELS
 from agent.report.models import DeployView, Level, LockWait
 from agent.report.view import deploy_view
@@ -228,7 +228,7 @@ def lines(event: NewEvent, *, above_picture: bool = False) -> list[Text]:
         event: what happened.
         above_picture: leave out what the live picture shows anyway: phases, migrations, passed checks.
     """
-    if above_picture and (_in_picture(event)):
+    if told_already(event) or (above_picture and _in_picture(event)):
         return []
     words_of = _WORDS.get(event.kind)
     text, level = words_of(event) if words_of else ("", Level.INFO)
@@ -248,7 +248,9 @@ def _state(event: NewEvent) -> _Words:
         return event.message, Level.INFO
     state = State(event.data["to"])
     title = TITLES[state].lower()
-    return (f"{title}: {event.message}", LEVELS.get(state, Level.INFO)) if state in FINAL else (title, Level.INFO)
+    if state in (State.SUCCEEDED, State.CANCELLED):
+        title = f"{title}: {event.message}"
+    return title, LEVELS[state] if state in FINAL else Level.INFO
 
 
 def _check(event: NewEvent) -> _Words:

@@ -69,7 +69,7 @@ class Interrupts:
 
 @dataclass
 class Ui:
-    """The terminal of one command. `long_running`: logs at the settings' own level, as a service does."""
+    """The terminal of one command: what was asked for, where output goes, and the code it will exit with."""
 
     config: Path | None = None
     as_json: bool = False
@@ -117,6 +117,13 @@ class Ui:
                 redactor=Redactor(settings.secrets()),
             )
         return self._settings
+
+    def log_without_settings(self) -> None:
+        """Logging for a command that reads no settings: errors on stderr, everything with --verbose."""
+        from agent.cli.log import configure_logging
+        from agent.core.redaction import Redactor
+
+        configure_logging(level="info" if self.verbose else "error", format="auto", redactor=Redactor())
 
     def service(self) -> AbstractAsyncContextManager[Service]:
         """The agent, opened with the settings."""

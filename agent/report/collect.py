@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from agent.core.models import CheckResult, Deploy, Event, EventKind, Failure, Finding, Severity, Verdict
+from agent.core.models import CheckResult, Deploy, Event, EventKind, Failure, Finding, NewEvent, Severity, Verdict
 from agent.core.states import FINAL, State
 from agent.report.models import (
     BackupRow,
@@ -62,6 +62,13 @@ def number(data: dict[str, Any], key: str) -> float | None:
 def whole(data: dict[str, Any], key: str) -> int:
     """The whole number under a key, or 0."""
     return int(number(data, key) or 0)
+
+
+def told_already(event: NewEvent) -> bool:
+    """Whether the event only repeats another one: a failed check comes as CHECK, FINDING and FAILURE."""
+    if event.kind is EventKind.FINDING:
+        return "check" in (event.data.get("where") or {})
+    return event.kind is EventKind.FAILURE and event.data.get("cause") in ("preflight", "check")
 
 
 @dataclass
@@ -177,6 +184,7 @@ def _finding(story: Story, event: Event, data: dict[str, Any]) -> None:
             severity=Severity(data.get("severity", event.severity)),
             message=event.message,
             hint=str(data.get("hint") or ""),
+            where=dict(data.get("where") or {}),
         )
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.core.models import CheckResult, Failure, Strategy, Verdict
+from agent.core.models import CheckResult, Failure, Severity, Strategy, Verdict
 from agent.core.states import State
 from agent.report.collect import TITLES, Story
 from agent.report.models import Level, MigrationRow, NextCommand, RungRow, Status
@@ -75,6 +75,10 @@ def _short_cause(story: Story) -> str:
         return "the cause was not recorded"
     if failure.check:
         return f"check {failure.check} did not pass"
+    if failure.cause == "preflight" and (problems := [one for one in story.findings if one.severity is Severity.ERROR]):
+        check = problems[0].where.get("check")
+        first = f"check {check} did not pass" if check else clip(problems[0].message, 100).rstrip(".")
+        return f"{first}, and {count(len(problems) - 1, 'more problem')}" if len(problems) > 1 else first
     if failure.file:
         line = f" line {failure.line}" if failure.line else ""
         return f"{failure.file}{line} failed"
@@ -161,6 +165,7 @@ def _cause(story: Story) -> str:
     introduction = {
         "lost_connection": "The connection to the database was lost: ",
         "preflight": "Preflight refused to go on: ",
+        "snapshot": "The snapshot could not be taken: ",
         "backup": "The backup could not be taken: ",
         "agent": f"The agent itself failed ({failure.code}): ",
     }.get(failure.cause, "")
@@ -274,7 +279,8 @@ def _hints(story: Story) -> list[str]:
     failure = story.failure
     if failure is None:
         return []
-    hints = [f"The runbook says: {sentence(hint)}" for hint in failure.runbook_hints]
+    advice = " ".join(sentence(hint) for hint in failure.runbook_hints)
+    hints = [f"The runbook says: {advice}"] if advice else []
     checks = [result.hint for result in story.checks.values() if result.id == failure.check and result.hint]
     said = " ".join(failure.runbook_hints)
     own = [hint for hint in dict.fromkeys([*checks[-1:], failure.hint]) if hint and hint not in said]

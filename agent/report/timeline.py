@@ -8,7 +8,7 @@ from itertools import groupby
 
 from agent.core.models import CheckResult, Event, EventKind, Severity, Verdict
 from agent.core.states import FINAL, State
-from agent.report.collect import TITLES, WAY_BACK, Story, check_level
+from agent.report.collect import TITLES, WAY_BACK, Story, check_level, told_already
 from agent.report.explain import LEVELS, label
 from agent.report.models import Level, PhaseRow, Status, TimelineRow
 from agent.report.words import clip, count, listing, size
@@ -49,6 +49,8 @@ def _row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> TimelineR
     if event.kind is EventKind.MIGRATION_STARTED:
         return _migration_row(story, event)
     what, detail, level = "", event.message, _LEVELS[event.severity]
+    if told_already(event):
+        return None
     match event.kind:
         case EventKind.FINDING:
             severity = Severity(event.data.get("severity", event.severity))
@@ -72,7 +74,9 @@ def _row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> TimelineR
 def _state_row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> TimelineRow:
     state = State(event.data["to"]) if event.data.get("to") else story.deploy.state
     if state in FINAL or state is State.QUEUED:
-        return _make(story, event.at, TITLES[state].lower(), event.message, LEVELS.get(state, Level.INFO))
+        repeats = story.failure is not None and story.failure.message in event.message
+        detail = "" if repeats or state is State.QUEUED else event.message
+        return _make(story, event.at, TITLES[state].lower(), detail, LEVELS.get(state, Level.INFO))
     phase = phases[state]
     level = Level.INFO
     if phase.status is Status.FAILED:
@@ -103,6 +107,8 @@ def phase_detail(story: Story, phase: PhaseRow) -> str:
         case State.ROLLING_BACK | State.RESTORING:
             rungs = [rung for rung in story.rungs if (rung.rung >= 3) is (phase.state is State.RESTORING)]
             detail = "; ".join(f"{rung.name}: {'as before' if rung.ok else 'not as before'}" for rung in rungs)
+            if not rungs and phase.status is Status.FAILED and story.applied:
+                detail = f"not enough: {count(len(story.applied), 'migration')} had been committed"
     return detail
 
 

@@ -256,3 +256,42 @@ def test_sentence_leaves_names_alone():
     assert words.sentence(" Done! ") == "Done!"
     assert words.clip("a  b\n c", 5) == "a b c"
     assert words.clip("abcdef", 4) == "abc…"
+
+
+def test_a_failed_preflight_check_is_told_once():
+    """It comes as CHECK, FINDING and FAILURE; the story has one line of it, the headline its name."""
+    story = Storyteller()
+    story.strategy = None
+    story.move(Move.START)
+    story.check("tables_there", phase="preflight", verdict=Verdict.FAILED, hint="Apply the base migrations")
+    for check_id in ("tables_there", "may_change"):
+        story.tell(
+            EventKind.FINDING,
+            f"check {check_id}: expected 0, found 1",
+            level=Severity.ERROR,
+            severity="error",
+            code="preflight.check_failed",
+            where={"check": check_id},
+        )
+    story.failure = Failure(
+        cause="preflight", code="preflight.check_failed", message="check tables_there: expected 0, found 1 (and 1 more)"
+    )
+    story.tell(EventKind.FAILURE, story.failure.message, **story.failure.model_dump(mode="json"))
+    story.move(Move.FAIL, story.failure.message)
+    shown = view(story)
+    assert shown.headline == (
+        "Aborted before tracks-posts was touched: check tables_there did not pass, and 1 more problem"
+    )
+    assert [(row.what, row.detail) for row in shown.timeline] == [
+        ("preflight", "2 problems in the way"),
+        ("check", "tables_there failed: expected 0, observed 0"),
+        ("aborted", ""),
+    ]
+
+
+def test_what_had_been_committed_is_why_rolling_back_was_not_enough():
+    story = Storyteller().until_migrate().migrate("20250122000000")
+    story.failure = Failure(cause="statement", code="x.y", message="m", version="20250122000002")
+    story.move(Move.FAIL).move(Move.NOT_UNDONE)
+    details = {phase.state: phase.detail for phase in view(story).phases}
+    assert details[State.ROLLING_BACK] == "not enough: 1 migration had been committed"

@@ -1,12 +1,18 @@
-"""serve: the long-running agent; demo."""
+"""serve: the long-running agent. demo: the agent at work, without a project."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.cli import exits
 from agent.cli.ui import Ui, command
+
+if TYPE_CHECKING:
+    from agent.core.models import Deploy, Event
+
+Rows = Annotated[int, typer.Option("--rows", min=1, max=1_000_000, help="Audio posts in each of the two databases.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,15 +37,56 @@ async def serve(ui: Ui) -> None:
     await run(settings)
 
 
-async def demo(
-    ui: Ui,
-    rows: Annotated[int, typer.Option("--rows", min=100, help="Audio posts in each of the two databases.")] = 2500,
-) -> None:
-    """Two real deploys on an embedded Postgres: one that succeeds, one that is restored.
+async def demo(ui: Ui, rows: Rows = 2500) -> None:
+    """Show the agent at work: two real deploys on an embedded Postgres.
 
-    Needs nothing but the extra `embedded`. Cleans up after itself.
+    One succeeds, one fails half-way and is restored; the restored database is compared with what it was.
+    Needs no settings and no database, only the extra `embedded`. Leaves nothing behind.
     """
-    from agent.cli.demo import Stage
+    ui.log_without_settings()
     from agent.demo import run_demo
 
-    ui.exit_code = 0 if await run_demo(Stage(ui), rows=rows) else 1
+    good = await run_demo(_DemoScreen(ui), rows=rows)
+    ui.exit_code = 0 if good else exits.BUG
+
+
+class _DemoScreen:
+    """Shows the demo: each deploy as `deploy` shows it, then its timeline."""
+
+    def __init__(self, ui: Ui) -> None:
+        from agent.cli.live import follower
+
+        self._ui = ui
+        self._follower = follower(ui)
+
+    def heading(self, text: str) -> None:
+        """A new act."""
+        if self._ui.as_json:
+            self._ui.line({"type": "heading", "text": text})
+            return
+        from rich.text import Text
+
+        self._ui.show("", Text(text, style="bold underline"), "")
+
+    def say(self, text: str) -> None:
+        """One line."""
+        if self._ui.as_json:
+            self._ui.line({"type": "say", "text": text})
+        else:
+            self._ui.out.print(text, soft_wrap=True)
+
+    def begin(self, deploy: Deploy) -> None:
+        """This deploy's events follow."""
+        self._follower.begin(deploy)
+
+    def event(self, event: Event) -> None:
+        """Something happened in it."""
+        self._follower.event(event)
+
+    def end(self, deploy: Deploy) -> None:
+        """Its timeline and outcome."""
+        from agent.cli.render.deploy import outcome, timeline
+
+        view = self._follower.end(deploy)
+        # The demo's project is gone in a moment, so there is nothing to type next.
+        self._ui.show(outcome(view, shown_already="deploy-agent"), "", timeline(view))
