@@ -24,7 +24,7 @@ _MARKS = r"""['"$\\;()]|--|/\*"""
 _MARK = re.compile(_MARKS)
 _MARK_OR_WORD = re.compile(rf"{_MARKS}|(?<![{_WORD}])(?:[aA][tT][oO][mM][iI][cC]|[eE][nN][dD](?![{_WORD}]))")
 _ATOMIC = re.compile("[aA][tT][oO][mM][iI][cC]")
-_BEGIN = re.compile(rf"(?<![{_WORD}])[bB][eE][gG][iI][nN][{_SPACE}]+\Z")
+_BEGIN = re.compile(rf"(?<![{_WORD}])[bB][eE][gG][iI][nN]")
 
 _TAG = re.compile(rf"\$[{_WORD.replace('$', '')}]*\$")
 _LINE_COMMENT = re.compile(r"--[^\n\r]*[\n\r]?")
@@ -129,7 +129,7 @@ def _cuts(sql: str) -> Iterator[int]:
         elif sign.isalpha():
             if len(sign) == 3:
                 _end(opened, sql, at)
-            elif _BEGIN.search(sql, start, at):
+            elif _follows_begin(sql, at, start):
                 opened.append(position)
         else:
             position = _skip(sql, sign, at, start)
@@ -144,6 +144,14 @@ def _nest(opened: list[int], sign: str, position: int) -> None:
         opened.pop()
     elif opened and sign == ";" and opened[-1] >= 0:
         opened[-1] = position
+
+
+def _follows_begin(sql: str, at: int, start: int) -> bool:
+    """Whether the word at `at` comes behind BEGIN and nothing but blanks."""
+    end = at
+    while end > start and sql[end - 1] in _SPACE:
+        end -= 1
+    return start <= end - 5 and end < at and _BEGIN.match(sql, end - 5) is not None
 
 
 def _end(opened: list[int], sql: str, at: int) -> None:
