@@ -317,7 +317,11 @@ class Clock(Protocol):
 
 
 class DeployStore(Protocol):
-    """The agent's own memory. Each state write, its event and its outbox rows commit together."""
+    """The agent's own memory. Each state write, its event and its outbox rows commit together.
+
+    CancelledError out of a write means that it was written; an error that it was not, except `store.unreachable`,
+    whose outcome is in doubt: the connection broke.
+    """
 
     async def create(self, deploy_id: str, request: DeployRequest, *, now: datetime) -> Deploy:
         """Record a queued deploy.

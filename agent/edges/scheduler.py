@@ -7,6 +7,7 @@ queueing its work is not run again; the next one is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,8 @@ from agent.errors import AgentError, InputError
 from agent.ports import Clock, DeployStore
 
 Enqueue = Callable[[str, str], Awaitable[None]]
-"""Queue the work: what kind, and the slot's id `sched:<name>:<time>`, which is never given twice."""
+"""Queue the work: what kind, and the slot's id `sched:<name>:<time>`, which is never given twice. It must return
+soon: the other schedules wait for it."""
 
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _ALIASES = {
@@ -170,12 +172,17 @@ class Scheduler:
         self._enqueue = enqueue
         self._on_error = on_error
         self._timer = AsyncIOScheduler(timezone=UTC)
+        self._running: set[asyncio.Task[object]] = set()
         self.every("schedules", tick_s, self.tick)
 
     def every(self, name: str, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         """Call `action` every so many seconds while the scheduler runs, never twice at once."""
 
         async def run() -> None:
+            task = asyncio.current_task()
+            if task is not None:
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
             try:
                 await action()
             except AgentError as error:
@@ -189,9 +196,13 @@ class Scheduler:
         self._timer.start()
 
     async def stop(self) -> None:
-        """Stop ticking; does nothing the second time."""
+        """Stop ticking, cancel what runs, and wait until it has ended; does nothing the second time."""
         if self._timer.running:
             self._timer.shutdown(wait=False)
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def tick(self) -> None:
         """Queue what is due now; a schedule that fails does not keep the others waiting."""

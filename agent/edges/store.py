@@ -95,8 +95,8 @@ async def open_store(url: str, *, notify_targets: Sequence[str] | Mapping[str, C
 class SqlStore:
     """`agent.ports.DeployStore` over SQLite or Postgres; see `open_store`.
 
-    A write runs to its end even when the task that asked for it is cancelled meanwhile, so its outcome is
-    never in doubt: CancelledError out of a write means that it was written, any other error that it was not.
+    A write runs to its end even when the task that asked for it is cancelled meanwhile; see `DeployStore` for
+    what an error out of a write means.
     """
 
     def __init__(self, url: str, *, notify_targets: Sequence[str] | Mapping[str, Collection[State]] = ()) -> None:

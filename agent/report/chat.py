@@ -8,14 +8,12 @@ from typing import Any
 
 from agent.core.models import Deploy, Event, EventKind, Model
 from agent.core.states import FINAL, State
-from agent.errors import InputError
 from agent.report.models import DeployView, Level, NextCommand, Status
 from agent.report.view import deploy_view
-from agent.report.words import clip, count, duration, listing, size
+from agent.report.words import clip, count, duration, size
 
 TITLE_WIDTH = 140
 VALUE_WIDTH = 200
-ALL = "all"
 _BEFORE_BACKUP = frozenset({State.QUEUED, State.PREFLIGHT, State.SNAPSHOT, State.BACKUP})
 _BEFORE_FAILURE = _BEFORE_BACKUP | {State.MIGRATE, State.VERIFY, State.SUCCEEDED}
 
@@ -48,29 +46,6 @@ class Message(Model):
     commands: tuple[NextCommand, ...] = ()
     footer: str
     details: dict[str, Any]
-
-
-def wanted_states(events: Sequence[str], *, target: str) -> frozenset[State]:
-    """The states that a notification target wants to hear of.
-
-    Args:
-        events: names of states, or `all`; none means all.
-        target: the target's name, for the error.
-
-    Raises:
-        InputError: `settings.notify_events`: there is no such state.
-    """
-    if not events or ALL in events:
-        return frozenset(State)
-    unknown = [name for name in events if name not in set(State)]
-    if unknown:
-        raise InputError(
-            f"notify target {target}: there is no state {listing(unknown)}",
-            code="settings.notify_events",
-            hint=f"Use {ALL}, or some of: {', '.join(State)}.",
-            where={"field": "notify.events"},
-        )
-    return frozenset(State(name) for name in events)
 
 
 def compose(deploy: Deploy, events: Sequence[Event], seq: int) -> Message:
@@ -143,7 +118,7 @@ def _fields(view: DeployView) -> list[MessageField]:
 
 
 def _details(view: DeployView, event: Event) -> dict[str, Any]:
-    """The facts for machines: small JSON, documented in docs/webhooks.md."""
+    """The facts for machines: small JSON, documented in docs/notifications.md."""
     kept = {
         "id", "project", "state", "is_final", "level", "headline", "paragraph", "next_commands", "strategy",
         "requested_by", "created_at", "finished_at", "duration_s", "cancel_reason", "backup_id", "failure", "tally",

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from agent.core.models import EventKind
 from agent.core.states import State
-from agent.errors import InputError
-from agent.report.chat import Message, compose, wanted_states
+from agent.report.chat import Message, compose
 from agent.report.chat_payloads import RENDERERS, cut, encode
 from agent.report.models import Level, NextCommand
 from tests.support import stories
@@ -99,19 +98,6 @@ def test_only_changes_of_state_are_told() -> None:
     other = next(event.seq for event in story.events if event.kind is not EventKind.STATE)
     with pytest.raises(ValueError, match=f"event {other} "):
         compose(story.deploy(), story.events, other)
-
-
-@pytest.mark.parametrize("events", [[], ["all"], ["succeeded", "all"]])
-def test_all_states_are_wanted_by_default(events: list[str]) -> None:
-    assert wanted_states(events, target="chat") == set(State)
-
-
-def test_states_are_wanted_by_name() -> None:
-    assert wanted_states(["succeeded", "needs_operator"], target="chat") == {State.SUCCEEDED, State.NEEDS_OPERATOR}
-    with pytest.raises(InputError) as error:
-        wanted_states(["finished"], target="chat")
-    assert error.value.code == "settings.notify_events"
-    assert "finished" in error.value.message
 
 
 # --- what the vendors accept ---

@@ -269,3 +269,22 @@ async def test_other_things_run_every_so_often_and_survive_failures(store: SqlSt
     finally:
         await agent.scheduler.stop()
     assert [error.code for error in agent.errors] == ["store.locked"]
+
+
+async def test_stop_ends_what_runs(store: SqlStore, clock: FakeClock) -> None:
+    agent = Agent(store, clock)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.set()
+
+    agent.scheduler.every("work", 0.01, work)
+    await agent.scheduler.start()
+    await begun.wait()
+    await agent.scheduler.stop()
+    assert ended.is_set()
