@@ -24,7 +24,6 @@ both = pytest.mark.parametrize("project", PROJECTS.values(), ids=PROJECTS)
 ALSO = {
     "lossy-backfill": {"no-playlist-entry-lost", "final-playlist-integrity", "final-nothing-lost"},
     "backfill-loses-rows": {"every-url-found", "galleries-complete"},
-    "backfill-clears-urls": {"existing-artifacts-unchanged"},
 }
 
 

@@ -315,7 +315,7 @@ def test_all_faults_are_found() -> None:
         ("tracks-posts", "missing-index"),
         ("media-gallery", "leaky-policy"),
         ("media-gallery", "backfill-loses-rows"),
-        ("media-gallery", "backfill-clears-urls"),
+        ("media-gallery", "early-cleanup"),
         ("media-gallery", "missing-index"),
     } <= names
 
