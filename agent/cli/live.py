@@ -38,6 +38,10 @@ class Follower(Protocol):
         """Something happened."""
         ...
 
+    def update(self, deploy: Deploy) -> None:
+        """More is known of it by now: its strategy, its migrations."""
+        ...
+
     def end(self, deploy: Deploy) -> DeployView:
         """It is final (or is not followed any longer); the view of all that was heard."""
         ...
@@ -66,6 +70,10 @@ class _Recorder:
     def begin(self, deploy: Deploy) -> None:
         self.deploy, self._events = deploy, {}
 
+    def update(self, deploy: Deploy) -> None:
+        if self.deploy is not None and self.deploy.id == deploy.id:
+            self.deploy = deploy.model_copy(update={"state": self.deploy.state, "updated_at": self.deploy.updated_at})
+
     def add(self, event: Event) -> None:
         key: object = event.seq
         if event.kind in _SUPERSEDED:
@@ -83,10 +91,6 @@ class _Recorder:
         assert shown is not None  # noqa: S101 - begin() comes first
         return deploy_view(shown, list(self._events.values()))
 
-    @property
-    def events(self) -> list[Event]:
-        return list(self._events.values())
-
 
 class JsonFollower:
     """One JSON line an event, `{"type": "event", …}`; at the end `{"type": "deploy", …}` with the whole view."""
@@ -103,6 +107,10 @@ class JsonFollower:
         """See Follower."""
         self._recorder.add(event)
         self._write({"type": "event", **event.model_dump(mode="json")})
+
+    def update(self, deploy: Deploy) -> None:
+        """See Follower."""
+        self._recorder.update(deploy)
 
     def end(self, deploy: Deploy) -> DeployView:
         """See Follower."""
@@ -160,6 +168,10 @@ class PlainFollower:
             self._last_progress[key] = (now, tenth)
         return due
 
+    def update(self, deploy: Deploy) -> None:
+        """See Follower."""
+        self._recorder.update(deploy)
+
     def end(self, deploy: Deploy) -> DeployView:
         """See Follower."""
         return self._recorder.view(deploy)
@@ -194,6 +206,10 @@ class LiveFollower:
         self._recorder.add(event)
         for line in lines(event, above_picture=True):
             self._console.print(line, soft_wrap=True)
+
+    def update(self, deploy: Deploy) -> None:
+        """See Follower."""
+        self._recorder.update(deploy)
 
     def end(self, deploy: Deploy) -> DeployView:
         """See Follower."""

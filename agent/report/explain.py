@@ -11,6 +11,7 @@ from agent.report.models import Level, MigrationRow, NextCommand, RungRow, Statu
 from agent.report.words import clip, count, duration, listing, sentence, size
 
 SQL_WIDTH = 160
+_UNTOUCHED_CAUSES = ("preflight", "snapshot", "backup")  # no migration had begun
 PHASE_WORDS = {
     State.QUEUED: "Waiting for a worker",
     State.PREFLIGHT: "Checking that nothing is in the way",
@@ -73,18 +74,24 @@ def _short_cause(story: Story) -> str:
     failure = story.failure
     if failure is None:
         return "the cause was not recorded"
+    if failure.cause == "cancelled":
+        return "it was cancelled"
     if failure.check:
         return f"check {failure.check} did not pass"
     if failure.cause == "preflight" and (problems := [one for one in story.findings if one.severity is Severity.ERROR]):
         check = problems[0].where.get("check")
-        first = f"check {check} did not pass" if check else clip(problems[0].message, 100).rstrip(".")
+        first = f"check {check} did not pass" if check else _gist(problems[0].message)
         return f"{first}, and {count(len(problems) - 1, 'more problem')}" if len(problems) > 1 else first
     if failure.file:
         line = f" line {failure.line}" if failure.line else ""
         return f"{failure.file}{line} failed"
-    if failure.cause == "cancelled":
-        return "it was cancelled"
-    return clip(failure.message, 120).rstrip(".")
+    return _gist(failure.message)
+
+
+def _gist(message: str) -> str:
+    """A message cut to the length of a headline: where it is too long, what follows a colon goes first."""
+    whole = " ".join(message.split()).rstrip(".")
+    return whole if len(whole) <= 120 else clip(whole.rpartition(": ")[0] or whole, 120)
 
 
 def _doing_now(story: Story) -> str:
@@ -158,7 +165,7 @@ def _cause(story: Story) -> str:
         return "The deploy ended without a recorded cause; its events are all that is known."
     if failure.check:
         return _check_sentence(story, failure)
-    if failure.file or failure.version:
+    if (failure.file or failure.version) and failure.cause not in _UNTOUCHED_CAUSES:
         return _migration_sentence(story, failure)
     if failure.cause == "cancelled":
         return f"The deploy was cancelled{_reason(story.deploy.cancel_reason)}."

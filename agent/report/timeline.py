@@ -101,7 +101,8 @@ def phase_detail(story: Story, phase: PhaseRow) -> str:
             detail = f"{story.backup.id}, {size(story.backup.bytes)}, {count(story.backup.files, 'file')}"
         case State.MIGRATE if story.migrations:
             strategy = f", {story.deploy.strategy.value}" if story.deploy.strategy else ""
-            detail = f"{len(story.applied)} of {count(len(story.migrations), 'migration')}{strategy}"
+            total = max(row.total for row in story.migrations.values())
+            detail = f"{len(story.applied)} of {count(total, 'migration')}{strategy}"
         case State.VERIFY if story.checks:
             detail = _tally_words(story)
         case State.ROLLING_BACK | State.RESTORING:

@@ -13,7 +13,7 @@ from agent.cli.ui import Ui, command
 if TYPE_CHECKING:
     from agent.cli._service import Service
     from agent.cli.live import Follower
-    from agent.core.models import Deploy, DeployRequest
+    from agent.core.models import Deploy, DeployRequest, Event
     from agent.report.models import DeployView
 
 PANEL = "Deploys"
@@ -103,7 +103,8 @@ class _Canceller:
     def __init__(self, ui: Ui, agent: Service, shown: Follower) -> None:
         self._ui, self._agent, self._shown = ui, agent, shown
         self._deploy: Deploy | None = None
-        self._asked: asyncio.Task[None] | None = None
+        self._asked: asyncio.Task[None] | None = None  # kept, or the loop would forget them
+        self._looked: asyncio.Task[None] | None = None
 
     def begin(self, deploy: Deploy) -> None:
         """From now on an interrupt cancels this deploy; before, there was nothing to cancel."""
@@ -117,9 +118,19 @@ class _Canceller:
         self._ui.interrupts.listener = self._interrupted
         self._shown.begin(deploy)
 
-    def event(self, event: object) -> None:
-        """Pass it on."""
-        self._shown.event(event)  # type: ignore[arg-type]  # an Event; the class is not imported at start-up
+    def event(self, event: Event) -> None:
+        """Pass it on. With the first migration the plan stands, and the deploy knows its files."""
+        self._shown.event(event)
+        if event.data.get("to") == "migrate":
+            self._looked = asyncio.get_running_loop().create_task(self._look(event.deploy_id))
+
+    async def _look(self, deploy_id: str) -> None:
+        from agent.errors import AgentError
+
+        try:
+            self._shown.update(await self._agent.get(deploy_id))
+        except AgentError as error:
+            self._shown.say(f"What is known of the deploy could not be read: {error.message} ({error.code})")
 
     def _interrupted(self, count: int) -> None:
         assert self._deploy is not None  # noqa: S101 - the listener is set with it
@@ -232,6 +243,7 @@ async def events(
         shown.begin(deploy)
         while True:
             deploy = await agent.get(deploy.id)
+            shown.update(deploy)
             for event in await agent.events(deploy.id, after):
                 shown.event(event)
                 after = event.seq

@@ -18,6 +18,7 @@ from agent.report import words
 from agent.report.models import DeployView, LockWait, MigrationRow, PhaseRow, Progress, Status
 
 _BAR_WIDTH = 30
+_MOST = 8  # so many migrations are shown whole
 _MOST_DONE = 3  # migrations shown before the running one
 _MOST_WAITING = 3  # and after it
 
@@ -44,17 +45,20 @@ def running(view: DeployView, *, elapsed_s: float, phase_s: float | None = None)
         for row in _inside(view, phase):
             grid.add_row("", "", row, "")
     parts: list[RenderableType] = [head, grid]
-    if view.cancel_reason:
+    if view.cancel_reason and not view.is_final:
         parts.append(Text("Cancelling: waiting for a safe point, then the database goes back.", style="yellow"))
     return Group(*parts)
 
 
 def _inside(view: DeployView, phase: PhaseRow) -> Iterator[RenderableType]:
     if phase.state is State.MIGRATE and phase.status in (Status.RUNNING, Status.FAILED):
-        yield from (_migration_line(row) for row in _window(view.migrations))
-        hidden = len(view.migrations) - len(_window(view.migrations))
-        if hidden > 0:
-            yield Text(f"  … {words.count(hidden, 'more migration')}", style="dim")
+        first, last = _window(view.migrations)
+        if first > 0:
+            yield Text(f"… {words.count(first, 'migration')} before", style="dim")
+        yield from (_migration_line(row) for row in view.migrations[first:last])
+        after = max(len(view.migrations), *(row.total for row in view.migrations)) - last if view.migrations else 0
+        if after > 0:
+            yield Text(f"… {after:,} more", style="dim")
     if phase.status is Status.RUNNING:
         if view.progress is not None:
             yield progress_line(view.progress)
@@ -62,18 +66,20 @@ def _inside(view: DeployView, phase: PhaseRow) -> Iterator[RenderableType]:
             yield from lock_lines(view.lock_wait)
 
 
-def _window(rows: Sequence[MigrationRow]) -> list[MigrationRow]:
-    """The migrations around the one that runs."""
+def _window(rows: Sequence[MigrationRow]) -> tuple[int, int]:
+    """Which migrations are shown: all if they are few, else those around the one that runs."""
+    if len(rows) <= _MOST:
+        return 0, len(rows)
     now = next((i for i, row in enumerate(rows) if row.status in (Status.RUNNING, Status.FAILED)), None)
     if now is None:
         now = sum(1 for row in rows if row.status is Status.DONE)
-    return list(rows[max(now - _MOST_DONE, 0) : now + 1 + _MOST_WAITING])
+    return max(now - _MOST_DONE, 0), min(now + 1 + _MOST_WAITING, len(rows))
 
 
 def _migration_line(row: MigrationRow) -> Text:
     name = f"{row.version}_{row.name}" if row.name else row.version
     line = Text.assemble(status_mark(row.status), f" {row.index}/{row.total} ", name)
-    if row.status is Status.RUNNING and row.statements > 1:
+    if row.status is Status.RUNNING and row.statements_done:
         line.append(f"  {row.statements_done} of {row.statements} statements", style="dim")
     if row.duration_s is not None:
         line.append(f"  {words.duration(row.duration_s)}", style="dim")
