@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import random
 import socket
@@ -307,19 +308,20 @@ async def running_engine(settings: Settings, deps: Deps) -> AsyncIterator[Superv
     Raises:
         BusyError: `busy.volume`: another process has it.
     """
-    from agent.edges.engine import open_engine  # noqa: PLC0415 - DBOS takes a second to import
 
     async def body(ctx: Ctx) -> str:
         async with open_deps(settings) as own:
             return await run_deploy(ctx, own)
 
+    # DBOS takes a second to import: HTTP answers meanwhile.
+    engine_module = await asyncio.to_thread(importlib.import_module, "agent.edges.engine")
     store_url = settings.store_url
     with lock_volume(settings.state_dir):
         if store_url is not None and store_url.get_secret_value().startswith("postgres"):
             url, executor = store_url.get_secret_value(), f"{settings.project}@{socket.gethostname()}"
         else:
             url, executor = f"sqlite:///{(settings.state_dir / 'engine.db').absolute()}", "local"
-        async with open_engine(url, executor_id=executor, body=body) as engine:
+        async with engine_module.open_engine(url, executor_id=executor, body=body) as engine:
             yield Supervisor(deps, engine, report)
 
 

@@ -17,6 +17,7 @@ from agent.core.planning import Plan
 from agent.core.states import State
 from agent.deploy import service
 from agent.deploy.deps import Deps
+from agent.deploy.lookout import Lookout
 from agent.deploy.supervisor import Supervisor, queue
 from agent.edges.metrics import Metrics
 from agent.edges.scheduler import Cron, Schedule, Scheduler
@@ -38,16 +39,14 @@ class Serving:
         self._deps = deps
         self._started_at = deps.clock.now()
         self._metrics = Metrics(deps.store, settings.project)
-        self._supervisor: Supervisor | None = None
         self._engine = self._condition("engine", ok=True, message="starting")
-        self._wake = asyncio.Event()
+        self.lookout = Lookout(deps, report)
 
     def _condition(self, name: str, *, ok: bool, message: str) -> Condition:
         return Condition(name=name, ok=ok, message=message, checked_at=self._deps.clock.now())
 
-    def engine_is(self, supervisor: Supervisor) -> None:
+    def engine_runs(self) -> None:
         """The engine runs."""
-        self._supervisor = supervisor
         self._engine = self._condition("engine", ok=True, message="running")
 
     def engine_failed(self, error: AgentError) -> None:
@@ -61,8 +60,8 @@ class Serving:
             store = self._condition("store", ok=True, message="answers")
         except AgentError as error:
             store = self._condition("store", ok=False, message=error.message)
-        looked = list(self._supervisor.conditions.values()) if self._supervisor else []
-        return [store, self._engine, *looked]
+        not_yet = self._condition("target", ok=False, message="not looked at yet")
+        return [store, self._engine, self.lookout.conditions.get("target", not_yet)]
 
     async def status(self) -> AgentStatus:
         """See `web.Backend.status`."""
@@ -70,7 +69,6 @@ class Serving:
         running = [one for one in deploys if not one.is_final]
         ended = [one for one in deploys if one.is_final]
         backups = await self.backups()
-        supervisor = self._supervisor
         return AgentStatus(
             version=__version__,
             project=self._settings.project,
@@ -78,8 +76,8 @@ class Serving:
             started_at=self._started_at,
             watch=self._settings.watch.mode.value,
             conditions=tuple(await self.conditions()),
-            pending=supervisor.pending if supervisor else None,
-            applied=supervisor.applied if supervisor else None,
+            pending=self.lookout.pending,
+            applied=self.lookout.applied,
             last_backup=backups[0] if backups else None,
             running=running[0] if running else None,
             last=ended[0] if ended else None,
@@ -120,12 +118,10 @@ class Serving:
 
     async def metrics(self) -> bytes:
         """See `web.Backend.metrics`."""
-        supervisor = self._supervisor
-        if supervisor is not None:
-            if supervisor.pending is not None:
-                self._metrics.pending.set(len(supervisor.pending))
-            target = supervisor.conditions.get("target")
-            self._metrics.target_up.set(bool(target and target.ok))
+        if self.lookout.pending is not None:
+            self._metrics.pending.set(len(self.lookout.pending))
+        target = self.lookout.conditions.get("target")
+        self._metrics.target_up.set(bool(target and target.ok))
         await self._metrics.refresh(self._deps.clock.now())
         return self._metrics.text()
 
@@ -145,13 +141,12 @@ async def serve(settings: Settings) -> None:
     async with open_deps(settings) as deps, outbox(settings, deps) as box:
         serving = Serving(settings, deps)
         async with _http(settings, serving), _task(box.run()):
-            _log.info(
-                "serving", host=settings.http.host, port=settings.http.port, project=settings.project
-            )
+            _log.info("serving", host=settings.http.host, port=settings.http.port, project=settings.project)
             try:
+                await serving.lookout.look()
                 async with running_engine(settings, deps) as supervisor:
-                    serving.engine_is(supervisor)
-                    async with _ticking(settings, deps, supervisor):
+                    serving.engine_runs()
+                    async with _ticking(settings, deps, supervisor, serving.lookout):
                         await stop.wait()
                         _log.info("stopping")
                         await _stop_deploys(settings, deps, supervisor)
@@ -163,18 +158,23 @@ async def serve(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _ticking(settings: Settings, deps: Deps, supervisor: Supervisor) -> AsyncIterator[None]:
+async def _ticking(settings: Settings, deps: Deps, supervisor: Supervisor, lookout: Lookout) -> AsyncIterator[None]:
     """The clock: schedules, watch, and what is queued."""
+
+    running: set[asyncio.Task[None]] = set()
 
     async def enqueue(kind: str, slot: str) -> None:
         _log.info("schedule due", kind=kind, slot=slot)
-        await supervisor.run_scheduled(kind)
+        work = lookout.look() if kind == "health" else supervisor.run_scheduled(kind)
+        task = asyncio.create_task(_reported(work))
+        running.add(task)
+        task.add_done_callback(running.discard)
 
     async def adopt() -> None:
         await supervisor.adopt()
 
     async def watch() -> None:
-        await supervisor.watch(deploy=settings.watch.mode is WatchMode.DEPLOY)
+        await lookout.watch(deploy=settings.watch.mode is WatchMode.DEPLOY)
 
     scheduler = Scheduler(
         store=deps.store,
@@ -188,16 +188,26 @@ async def _ticking(settings: Settings, deps: Deps, supervisor: Supervisor) -> As
     )
     scheduler.every("adopt", _ADOPT_EVERY_S, adopt)
     if settings.watch.mode is WatchMode.OFF:
-        scheduler.every("look", _LOOK_EVERY_S, supervisor.look)
+        scheduler.every("look", _LOOK_EVERY_S, lookout.look)
     else:
         scheduler.every("watch", settings.watch.every_s, watch)
     await supervisor.adopt()
-    await supervisor.look()
     await scheduler.start()
     try:
         yield
     finally:
         await scheduler.stop()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _reported(work: Coroutine[None, None, None]) -> None:
+    """Something that a schedule asked for; that it failed is for the log, and its metrics for the alerts."""
+    try:
+        await work
+    except AgentError as error:
+        report_error(error)
 
 
 async def _stop_deploys(settings: Settings, deps: Deps, supervisor: Supervisor) -> None:

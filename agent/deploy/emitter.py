@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from agent.core.models import EventKind, NewEvent, Severity
+from agent.errors import AgentError
 from agent.ports import Clock, DeployStore
 
 
@@ -45,7 +46,7 @@ class Emitter:
                 return
             try:
                 await self._store.append(self._deploy_id, batch)
-            except BaseException:
+            except AgentError:  # not written; a cancelled write is one that the store has finished
                 self._buffer = batch + self._buffer
                 raise
 

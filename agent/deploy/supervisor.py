@@ -1,4 +1,4 @@
-"""The long-running side of the agent: starts what is queued, adopts what was left, watches folder and database."""
+"""The long-running side of the agent: starts what is queued, adopts what was left, does what schedules ask for."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import secrets
 from collections.abc import Callable
 from typing import Protocol
 
-from agent.core.models import BackupRecord, Condition, Deploy, DeployRequest, Event, NewEvent, Severity
-from agent.core.states import FINAL, State
+from agent.core.models import BackupRecord, Deploy, DeployRequest, Event, NewEvent
 from agent.deploy import service
 from agent.deploy.backup import prune, verify_backup
 from agent.deploy.deps import Deps
-from agent.errors import AgentError
 
 Report = Callable[[str, dict[str, object]], None]
 
@@ -50,10 +48,6 @@ class Supervisor:
         self._deps = deps
         self._workflows = workflows
         self._report = report
-        self._planned = ""
-        self.pending: tuple[str, ...] | None = None
-        self.applied: int | None = None
-        self.conditions: dict[str, Condition] = {}
 
     async def adopt(self) -> list[str]:
         """Start every deploy that is not final and that no workflow runs.
@@ -87,52 +81,8 @@ class Supervisor:
             ending.cancel()
             await asyncio.gather(following, ending, return_exceptions=True)
 
-    async def look(self) -> None:
-        """See whether the database answers and what is pending; remembered as conditions."""
-        request = DeployRequest(project=self._deps.options.project, requested_by="watch")
-        try:
-            plan = await service.plan(self._deps, request)
-        except AgentError as error:
-            self._remember("target", ok=not error.code.startswith("target."), message=error.message)
-            return
-        self.pending = tuple(script.migration.version for script in plan.scripts)
-        self.applied = len(plan.applied)
-        self._remember("target", ok=True, message=f"{self._deps.target.label}: {len(self.pending)} pending")
-        if plan.fingerprint != self._planned:
-            self._planned = plan.fingerprint
-            self._report(
-                "plan changed",
-                {
-                    "pending": list(self.pending),
-                    "strategy": str(plan.strategy),
-                    "errors": [one.message for one in plan.findings if one.severity is Severity.ERROR],
-                },
-            )
-
-    async def watch(self, *, deploy: bool) -> Deploy | None:
-        """Look; if something is pending, nothing is wrong with it and it has not been tried yet, deploy it.
-
-        A plan that has failed once is not tried again until files, history or database change.
-        """
-        await self.look()
-        if not deploy or not self.pending or not self.conditions["target"].ok:
-            return None
-        last = await self._deps.store.deploys(project=self._deps.options.project, limit=1)
-        if last and (last[0].state not in FINAL or await self._same_plan(last[0])):
-            return None
-        request = DeployRequest(
-            project=self._deps.options.project, requested_by="watch", plan_fingerprint=self._planned
-        )
-        return await queue(self._deps, request)
-
-    async def _same_plan(self, deploy: Deploy) -> bool:
-        """Whether that deploy has tried exactly what is pending now."""
-        return deploy.request.plan_fingerprint == self._planned or (
-            deploy.state is not State.SUCCEEDED and deploy.versions == self.pending
-        )
-
     async def run_scheduled(self, kind: str) -> None:
-        """Do what a schedule asks for: `backup`, `verify`, `prune` or `health`."""
+        """Do what a schedule asks for: `backup`, `verify` or `prune`."""
         if kind == "backup":
             record = await service.backup(self._deps, self._ignore)
             self._report("backup taken", {"backup_id": record.id, "bytes": record.bytes})
@@ -147,8 +97,6 @@ class Supervisor:
             self._report("backups pruned", {"backup_ids": [one.id for one in gone]})
         elif kind == "verify":
             await self._verify_last()
-        else:
-            await self.look()
 
     async def _verify_last(self) -> BackupRecord | None:
         records = await self._deps.store.backups(project=self._deps.options.project)
@@ -171,12 +119,6 @@ class Supervisor:
         for deploy in deploys:
             await self._deps.store.request_cancel(deploy.id, reason=reason, now=self._deps.clock.now())
         return [deploy.id for deploy in deploys]
-
-    def _remember(self, name: str, *, ok: bool, message: str) -> None:
-        before = self.conditions.get(name)
-        self.conditions[name] = Condition(name=name, ok=ok, message=message, checked_at=self._deps.clock.now())
-        if before is None or before.ok != ok:
-            self._report("condition changed", {"condition": name, "ok": ok, "found": message})
 
     @staticmethod
     def _ignore(event: NewEvent) -> None:

@@ -78,7 +78,8 @@ class Engine:
 
         def start() -> WorkflowHandle[str]:
             with SetWorkflowID(f"{deploy_id}.{attempt}" if attempt else deploy_id):
-                return DBOS.start_workflow(_deploy, deploy_id)
+                # typed for plain functions; of a coroutine it gives a handle of what is awaited
+                return DBOS.start_workflow(_deploy, deploy_id)  # type: ignore[arg-type]
 
         self._handles[deploy_id] = await asyncio.to_thread(start)
 
@@ -101,19 +102,20 @@ class Engine:
 
         return await asyncio.to_thread(ask)
 
+    async def _handle(self, deploy_id: str) -> WorkflowHandle[str]:
+        if deploy_id in self._handles:
+            return self._handles[deploy_id]
+        attempt = await self.attempts(deploy_id) - 1
+        return await asyncio.to_thread(DBOS.retrieve_workflow, f"{deploy_id}.{attempt}" if attempt > 0 else deploy_id)
+
     async def ended(self, deploy_id: str) -> None:
         """Wait until the deploy's workflow has ended, here or wherever it runs.
 
         Raises:
             AgentError: the workflow was broken off (the store refused); the deploy is not final.
         """
-        handle = self._handles.get(deploy_id)
-        if handle is None:
-            attempt = await self.attempts(deploy_id) - 1
-            name = f"{deploy_id}.{attempt}" if attempt > 0 else deploy_id
-            handle = await asyncio.to_thread(DBOS.retrieve_workflow, name)
         try:
-            await asyncio.to_thread(handle.get_result)
+            await asyncio.to_thread((await self._handle(deploy_id)).get_result)
         except AgentError:
             raise
         except Exception as error:

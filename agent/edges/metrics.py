@@ -8,11 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from agent import __version__
 from agent.core.models import BackupRecord, BackupState, Deploy, Event, EventKind
 from agent.ports import DeployStore
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` series beside each counter is noise
 
 # Seconds: a step may take a tenth of one, or hours.
 _BUCKETS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 14400)

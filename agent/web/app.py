@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 
 from agent import __version__
 from agent.core.models import BackupRecord, Condition, Deploy, DeployRequest, Event, Model, Strategy
-from agent.core.planning import Plan
 from agent.core.states import State
 from agent.errors import AgentError, AuthError
 from agent.report.models import DeployView
+from agent.report.plan_view import PlanView, plan_view
 from agent.report.view import deploy_view
 from agent.web.backend import AgentStatus, Backend
 
@@ -212,9 +212,9 @@ def _add_operating(app: FastAPI, backend: Backend, project: str, operator: objec
         return DeployRequest(project=project, requested_by="api", **(order or DeployOrder()).model_dump())
 
     @post("/api/v1/plan", tags=["deploys"], dependencies=[operator])
-    async def plan(order: DeployOrder | None = None) -> Plan:
+    async def plan(order: DeployOrder | None = None) -> PlanView:
         """What a deploy would do now; changes nothing."""
-        return await backend.plan(request_of(order))
+        return plan_view(await backend.plan(request_of(order)))
 
     @post("/api/v1/deploys", tags=["deploys"], dependencies=[operator], status_code=202)
     async def deploy(response: Response, order: DeployOrder | None = None) -> Deploy:
