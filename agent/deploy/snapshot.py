@@ -10,9 +10,11 @@ from agent import sql
 from agent.core.managed import MANAGED_SCHEMAS
 from agent.core.models import Snapshot, TableMark
 from agent.core.planning import HistoryRow
+from agent.core.preflight import PreflightLimits
+from agent.core.preflight import history as judge_history
 from agent.core.runbook import Runbook
 from agent.deploy.checks import read_values
-from agent.errors import TargetError
+from agent.errors import PreflightError, TargetError
 from agent.ports import Session, Target
 
 
@@ -29,11 +31,17 @@ async def application_schemas(session: Session, chosen: Sequence[str]) -> tuple[
 
 
 async def read_history(session: Session) -> tuple[HistoryRow, ...]:
-    """What the history table says is applied; nothing if there is no such table."""
-    columns = {row["name"] for row in await session.rows(sql.load("history/shape"))}
-    if not columns:
+    """What the history table says is applied; nothing if there is no such table.
+
+    Raises:
+        PreflightError: `preflight.history_shape`: it is not the Supabase CLI's table.
+    """
+    shape = await session.rows(sql.load("preflight/history"))
+    if not shape:
         return ()
-    complete = {"statements", "name"} <= columns
+    for strange in judge_history(shape, PreflightLimits()):
+        raise PreflightError(strange.message, code=strange.code, hint=strange.hint, where=strange.where)
+    complete = {"statements", "name"} <= shape[0]["columns"].keys()
     rows = await session.rows(sql.load("history/list" if complete else "history/list_versions"))
     return tuple(
         HistoryRow(
