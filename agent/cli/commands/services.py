@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from agent.cli import exits
 from agent.cli.ui import Ui, command
-
-if TYPE_CHECKING:
-    from agent.core.models import Deploy, Event
 
 Rows = Annotated[int, typer.Option("--rows", min=1, max=1_000_000, help="Audio posts in each of the two databases.")]
 
@@ -44,49 +41,8 @@ async def demo(ui: Ui, rows: Rows = 2500) -> None:
     Needs no settings and no database, only the extra `embedded`. Leaves nothing behind.
     """
     ui.log_without_settings()
+    from agent.cli.demo import Stage
     from agent.demo import run_demo
 
-    good = await run_demo(_DemoScreen(ui), rows=rows)
+    good = await run_demo(Stage(ui), rows=rows)
     ui.exit_code = 0 if good else exits.BUG
-
-
-class _DemoScreen:
-    """Shows the demo: each deploy as `deploy` shows it, then its timeline."""
-
-    def __init__(self, ui: Ui) -> None:
-        from agent.cli.live import follower
-
-        self._ui = ui
-        self._follower = follower(ui)
-
-    def heading(self, text: str) -> None:
-        """A new act."""
-        if self._ui.as_json:
-            self._ui.line({"type": "heading", "text": text})
-            return
-        from rich.text import Text
-
-        self._ui.show("", Text(text, style="bold underline"), "")
-
-    def say(self, text: str) -> None:
-        """One line."""
-        if self._ui.as_json:
-            self._ui.line({"type": "say", "text": text})
-        else:
-            self._ui.out.print(text, soft_wrap=True)
-
-    def begin(self, deploy: Deploy) -> None:
-        """This deploy's events follow."""
-        self._follower.begin(deploy)
-
-    def event(self, event: Event) -> None:
-        """Something happened in it."""
-        self._follower.event(event)
-
-    def end(self, deploy: Deploy) -> None:
-        """Its timeline and outcome."""
-        from agent.cli.render.deploy import outcome, timeline
-
-        view = self._follower.end(deploy)
-        # The demo's project is gone in a moment, so there is nothing to type next.
-        self._ui.show(outcome(view, shown_already="deploy-agent"), "", timeline(view))
