@@ -1,0 +1,26 @@
+"""Files that are made from the code: `python -m tests.support.generated` writes them, tests hold them in step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from agent.core.runbook_io import json_schema
+from agent.core.runbook_reference import with_reference
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCHEMA = ROOT / "config" / "runbook.schema.json"
+DOCUMENT = ROOT / "docs" / "runbook.md"
+
+
+def wanted() -> dict[Path, str]:
+    """Each file and the text it must have."""
+    return {
+        SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+        DOCUMENT: with_reference(DOCUMENT.read_text(encoding="utf-8")),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in wanted().items():
+        path.write_text(text, encoding="utf-8")
