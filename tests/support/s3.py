@@ -104,11 +104,8 @@ def serving() -> Iterator[S3]:
         f"-s3.localSocket={folder}/s3.sock",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
-        "-volume.max=20",
-        *(
-            f"-{name.removesuffix('.grpc')}.port{'.grpc' * name.endswith('.grpc')}={port}"
-            for name, port in ports.items()
-        ),
+        "-volume.max=500",
+        *(f"-{name}={port}" for name, port in ports.items()),
     ]
     with guarded(arguments, folder=folder):
         s3 = S3(
