@@ -412,6 +412,14 @@ class Check(Entry):
         """Whether it looks at the database from outside, so that it can only see what is committed."""
         return self.http is not None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_expected(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the YAML holds
+        """`expect: null` is the short form of `expect: {value: null}`."""
+        if isinstance(data, dict) and "expect" in data and data["expect"] is None and data.get("sql") is not None:
+            return data | {"expect": {"value": None}}
+        return data
+
     @model_validator(mode="after")
     def _one_kind(self) -> Check:
         given = [kind for kind in self.KINDS if getattr(self, kind) is not None]

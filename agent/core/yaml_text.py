@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from agent.errors import InputError
 
 _MAX_CHARS = 1_000_000
 _MAX_NODES = 50_000
+_MAX_DEPTH = 50
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]+([eE][-+]?[0-9]+)?")
 _CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -68,6 +70,7 @@ def read_yaml(text: str, *, name: str) -> Document:
     if len(text) > _MAX_CHARS:
         raise _malformed(name, Place(1, 1), f"the file is longer than {_MAX_CHARS} characters")
     try:
+        _refuse_depth(text, name)
         root = YAML(typ="safe", pure=True).compose(text)
         if root is None:
             raise _malformed(name, Place(1, 1), "the file is empty")
@@ -81,6 +84,16 @@ def read_yaml(text: str, *, name: str) -> Document:
         raise _malformed(name, Place(1, 1), "it is nested too deeply") from error
     except (YAMLError, ValueError) as error:
         raise _malformed(name, Place(1, 1), str(error).splitlines()[0]) from error
+
+
+def _refuse_depth(text: str, name: str) -> None:
+    """Stop at the first place that is nested too deeply; to compose it would take time without bounds."""
+    depth = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            place = Place(event.start_mark.line + 1, event.start_mark.column + 1)
+            raise _malformed(name, place, f"it is nested more than {_MAX_DEPTH} deep")
 
 
 class _Reader:
