@@ -289,10 +289,7 @@ async def test_a_syntax_error(project: Project, untouched: Any) -> None:
 async def test_an_empty_folder_and_none(project: Project, untouched: Any) -> None:
     await untouched()
     shutil.rmtree(project.folder / "supabase")
-    missing = await project("deploy")
-    assert missing.error["code"]
-    missing.check(missing.code, missing.error["code"])
-    assert missing.code != 0
+    (await project("deploy")).check(ABORTED, "input.migrations_missing")
     project.write({})
     (await project("deploy")).check(ABORTED, "plan.empty_folder")
     await untouched()
