@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.core.runbook_io import json_schema
 from agent.errors import InputError
+from agent.report.words import count
 
 _FILE = re.compile(r"([0-9]+)_(.*)\.sql")  # as the Supabase CLI; see agent.core.migrations
 _PLACES = ("supabase/migrations", "migrations", "db/migrations", "scripts", "sql")
@@ -45,7 +46,7 @@ def scaffold(config: Path | None) -> Scaffold:
     _write(made, config or Path("deploy-agent.yaml"), _settings(project, folder, runbook))
     _write(made, runbook, _runbook(project, schema.name, files))
     _write(made, schema, json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n")
-    found = f"{len(files)} migrations in {folder}." if files else f"There is no migration in {folder} yet."
+    found = f"{count(len(files), 'migration')} in {folder}." if files else f"There is no migration in {folder} yet."
     made.remarks = [
         found,
         "Next: set DEPLOY_AGENT_DATABASE_URL to the direct connection or the session pooler (port 5432), then run",
@@ -83,12 +84,13 @@ def _ignored() -> bool:
 
 
 def _write(made: Scaffold, path: Path, text: str) -> None:
+    if path.exists():
+        made.kept.append(str(path))
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        made.kept.append(str(path))
     except OSError as error:
         raise InputError(
             f"{path} cannot be written: {error.strerror}",

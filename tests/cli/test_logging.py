@@ -1,0 +1,92 @@
+"""Logs: JSON or console, the libraries' records too, and no secret in any of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+import structlog
+
+from agent.cli.log import configure_logging
+from agent.core.redaction import Redactor
+
+SECRET = "s3cret-phrase"
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    names = ("httpx", "httpcore", "apscheduler", "uvicorn.access", "asyncio")
+    levels = {name: logging.getLogger(name).level for name in names}
+    yield
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def logged(level: str = "info", format: Literal["json", "console", "auto"] = "json") -> io.StringIO:  # noqa: A002
+    stream = io.StringIO()
+    configure_logging(level=level, format=format, redactor=Redactor([SECRET]), stream=stream)
+    return stream
+
+
+def test_json_has_level_time_and_fields():
+    stream = logged()
+    structlog.get_logger("agent").info("deploy ended", deploy_id="d1", seconds=1.5)
+    line = json.loads(stream.getvalue())
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "deploy ended", "level": "info", "logger": "agent", "deploy_id": "d1", "seconds": 1.5}
+
+
+def test_records_of_libraries_take_the_same_way():
+    stream = logged()
+    logging.getLogger("uvicorn.error").warning("port %s is taken", 8080, extra={"host": "h"})
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["level"], line["logger"], line["host"]) == (
+        "port 8080 is taken",
+        "warning",
+        "uvicorn.error",
+        "h",
+    )
+
+
+@pytest.mark.parametrize("kind", ["json", "console"])
+def test_no_secret_in_event_field_exception_or_object(kind: Literal["json", "console"]):
+    stream = logged(format=kind)
+    log = structlog.get_logger("agent")
+    log.info(
+        SECRET,
+        nested={"list": [f"postgres://u:{SECRET}@h/d"], "password": "short"},
+        path=RuntimeError(SECRET),
+    )
+    try:
+        int(f"cannot connect with {SECRET}")
+    except ValueError:
+        log.exception("failed")
+        logging.getLogger("dbos").exception("failed: %s", SECRET)
+    text = stream.getvalue()
+    assert SECRET not in text
+    assert "short" not in text
+    assert text.count("ValueError") >= 2
+    assert "***" in text
+
+
+def test_the_level_holds_for_both():
+    stream = logged(level="warning")
+    structlog.get_logger("agent").info("quiet")
+    logging.getLogger("agent.x").info("quiet")
+    assert stream.getvalue() == ""
+
+
+def test_chatty_libraries_are_quiet_unless_they_warn():
+    stream = logged(level="debug")
+    logging.getLogger("httpx").info("HTTP Request: POST https://hooks.slack.com/services/T/B/x")
+    assert stream.getvalue() == ""
+
+
+def test_auto_is_json_away_from_a_terminal():
+    stream = logged(format="auto")
+    structlog.get_logger().info("x")
+    assert json.loads(stream.getvalue())["event"] == "x"
