@@ -79,11 +79,18 @@ class Run:
     interruptible: bool = False
     held: tuple[Session, str] | None = None
     _session: Session | None = field(default=None, repr=False)
+    _numbers: dict[str, int] = field(default_factory=dict, repr=False)
 
     @property
     def purpose(self) -> str:
         """What the sessions of this deploy are called, so that they can be found again."""
         return self.deploy_id
+
+    def position(self, version: str) -> tuple[int, int]:
+        """A pending migration's number, counted from 1, and how many there are."""
+        if not self._numbers and self.plan is not None:
+            self._numbers = {one.migration.version: number for number, one in enumerate(self.plan.scripts, start=1)}
+        return self._numbers[version], len(self._numbers)
 
     async def session(self) -> Session:
         """The one session that holds the deploy lock and does the writing; opened when first asked for.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 
 from agent import sql
 from agent.core.checks import Check
@@ -12,11 +14,12 @@ from agent.deploy.checks import run_checks
 from agent.deploy.deps import Run, Stop, cancelled, failure_of
 from agent.deploy.monitors import monitoring
 from agent.errors import StatementError, TargetError
-from agent.ports import Session
+from agent.ports import Notice, Session
 
 # lock_not_available, deadlock_detected, serialization_failure: the transaction is gone whole, so it may be tried again
 # (PostgreSQL documentation, appendix A, and "Serialization Failure Handling").
 RETRYABLE = frozenset({"55P03", "40P01", "40001"})
+FENCED = "DA001"  # raised by sql/ledger/hold.sql
 
 
 async def migrate(run: Run) -> None:
@@ -54,23 +57,6 @@ async def _prepare(run: Run, session: Session) -> None:
         await session.run(sql.load("ledger/enter"), {"deploy_id": run.deploy_id})
 
 
-async def _enter(run: Run, session: Session) -> None:
-    """Start a file from a clean session, and hold the fence until the transaction ends.
-
-    Raises:
-        Stop: the fence is shut: another worker is undoing this deploy.
-    """
-    await session.run_many(prelude(run))
-    if not await session.value(sql.load("ledger/hold"), {"deploy_id": run.deploy_id}):
-        raise Stop(
-            Failure(
-                cause="agent",
-                code="deploy.fenced",
-                message="this deploy is being undone by another worker; nothing more was written",
-            )
-        )
-
-
 def prelude(run: Run) -> list[str]:
     """What is sent before each file: no setting or role of an earlier file reaches a later one."""
     options = run.deps.options
@@ -89,68 +75,91 @@ async def _all_or_nothing(run: Run, scripts: Sequence[Script]) -> None:
         session = await run.session()
         async with session.transaction():
             for script in scripts:
-                await _run_file(run, session, script)
+                run.check_cancelled()
+                started = _announce(run, script)
+                await _run_file(run, session, script, session.run_many)
+                await check(run, session, _checks_inside(run, script), phase=f"migration:{script.migration.version}")
+                _applied(run, script, started)
             await check(run, session, transactional(run.runbook.checks if run.runbook else ()), phase="final")
-            _point_of_no_return(run)
+            run.check_cancelled()  # the last look: after it only the COMMIT follows
 
-    await _committed(run, body, scripts[-1].migration.version, scripts[-1])
+    await _committed(run, body, scripts[-1])
 
 
 async def _one_transaction(run: Run, script: Script) -> None:
-    """One file, its history row and its checks in one transaction."""
+    """One file, its history row and its checks in one transaction; without checks, in one round trip."""
+    checks = _checks_inside(run, script)
 
     async def body() -> None:
         session = await run.session()
-        async with session.transaction():
-            await _run_file(run, session, script)
-            _point_of_no_return(run)
+        started = _announce(run, script)
+        if checks:
+            async with session.transaction():
+                await _run_file(run, session, script, session.run_many)
+                await check(run, session, checks, phase=f"migration:{script.migration.version}")
+                run.check_cancelled()
+        else:
+            await _run_file(run, session, script, session.run_transaction)
+        _applied(run, script, started)
 
-    await _committed(run, body, script.migration.version, script)
+    await _committed(run, body, script)
 
 
-async def _run_file(run: Run, session: Session, script: Script) -> None:
-    migration = script.migration
-    started = _announce(run, script)
-    await _enter(run, session)
-    entry = run.runbook.for_version(migration.version) if run.runbook else None
-    session.on_notice(
-        lambda notice: run.emitter.emit(
+async def _run_file(
+    run: Run, session: Session, script: Script, send: Callable[[Sequence[str]], Awaitable[None]]
+) -> None:
+    """Send a file in one message: a clean session, the fence, the statements, the history row.
+
+    Raises:
+        Stop: a statement failed, or the fence is shut.
+    """
+    version = script.migration.version
+    entry = run.runbook.for_version(version) if run.runbook else None
+    before = [*prelude(run), session.bind(sql.load("ledger/hold"), {"deploy_id": run.deploy_id})]
+    statements = [*before, *(piece.text for piece in script.pieces), "RESET ROLE", _history_row(session, script)]
+    with _hearing(run, session, version):
+        try:
+            async with monitoring(
+                run.deps.target,
+                entry.monitors if entry else (),
+                version=version,
+                pid=session.pid,
+                purpose=run.purpose,
+                emit=run.emitter.put,
+                clock=run.deps.clock,
+            ):
+                await send(statements)
+        except StatementError as error:
+            raise Stop(blame(run, script, error, before=len(before))) from error
+
+
+@contextmanager
+def _hearing(run: Run, session: Session, version: str) -> Iterator[None]:
+    """While statements of a migration run: its NOTICEs are events, and a cancel request interrupts it."""
+
+    def heard(notice: Notice) -> None:
+        run.emitter.emit(
             EventKind.NOTICE,
             notice.message,
             severity=Severity.WARNING if notice.severity == "WARNING" else Severity.INFO,
-            version=migration.version,
+            version=version,
             level=notice.severity,
             detail=notice.detail,
             hint=notice.hint,
         )
-    )
+
+    session.on_notice(heard)
     run.interruptible = True
     try:
-        async with monitoring(
-            run.deps.target,
-            entry.monitors if entry else (),
-            version=migration.version,
-            pid=session.pid,
-            purpose=run.purpose,
-            emit=run.emitter.put,
-            clock=run.deps.clock,
-        ):
-            await session.run_many([piece.text for piece in script.pieces])
-    except StatementError as error:
-        raise Stop(blame(run, script, error)) from error
+        yield
     finally:
-        session.on_notice(None)
         run.interruptible = False
-    run.check_cancelled()
-    await session.run("RESET ROLE")
-    await _record(session, script)
-    await check(run, session, transactional(entry.checks if entry else ()), phase=f"migration:{migration.version}")
-    _applied(run, script, started)
+        session.on_notice(None)
 
 
-async def _record(session: Session, script: Script) -> None:
+def _history_row(session: Session, script: Script) -> str:
     migration = script.migration
-    await session.run(
+    return session.bind(
         sql.load("history/insert"),
         {
             "version": migration.version,
@@ -160,18 +169,19 @@ async def _record(session: Session, script: Script) -> None:
     )
 
 
-def _point_of_no_return(run: Run) -> None:
-    """The last look at the cancel flag: after it only the COMMIT follows."""
-    run.check_cancelled()
+def _checks_inside(run: Run, script: Script) -> list[Check]:
+    """The migration's own checks that see what is not committed yet."""
+    entry = run.runbook.for_version(script.migration.version) if run.runbook else None
+    return transactional(entry.checks if entry else ())
 
 
-async def _committed(run: Run, body: Callable[[], Awaitable[None]], version: str, script: Script) -> None:
+async def _committed(run: Run, body: Callable[[], Awaitable[None]], script: Script) -> None:
     """Run a transaction: again when a lock was not to be had, and probed when its COMMIT is in doubt.
 
     Raises:
         Stop: it failed; nothing of it remains.
     """
-    options = run.deps.options
+    options, version = run.deps.options, script.migration.version
     for attempt in range(1, options.lock_attempts + 1):
         try:
             await body()
@@ -257,12 +267,10 @@ async def _singly(run: Run, script: Script) -> None:
                 file=script.migration.file,
             )
         )
-    entry = run.runbook.for_version(version) if run.runbook else None
     await session.run_many(prelude(run))
-    await check(run, session, transactional(entry.checks if entry else ()), phase=f"migration:{version}")
-    async with session.transaction():
-        await _enter(run, session)
-        await _record(session, script)
+    await check(run, session, _checks_inside(run, script), phase=f"migration:{version}")
+    held = session.bind(sql.load("ledger/hold"), {"deploy_id": run.deploy_id})
+    await session.run_transaction([held, _history_row(session, script)])
     _applied(run, script, started)
 
 
@@ -348,9 +356,18 @@ def transactional(checks: Sequence[Check]) -> list[Check]:
     return [one for one in checks if not one.needs_commit]
 
 
-def blame(run: Run, script: Script, error: StatementError, *, index: int | None = None) -> Failure:
-    """Name the file, line and statement that an error came from."""
-    number = index or int(error.where.get("statement", 1))
+def blame(run: Run, script: Script, error: StatementError, *, before: int = 0, index: int | None = None) -> Failure:
+    """Name the file, line and statement that an error came from.
+
+    Args:
+        before: how many statements of our own were sent ahead of the file's.
+        index: the statement's number in the file, where each was sent by itself.
+    """
+    number = index or int(error.where.get("statement", 0)) - before
+    if error.sqlstate == FENCED:
+        return failure_of(error, **_place(script))
+    if not 0 < number <= len(script.pieces):  # the history row, or a constraint that is checked at COMMIT
+        return with_hints(run, failure_of(error, **_place(script), cause="statement"))
     piece = script.pieces[number - 1]
     line = piece.line + piece.text[: error.position - 1].count("\n") if error.position else piece.code_line
     if run.cancel_reason and error.sqlstate == "57014":
@@ -369,32 +386,30 @@ def _place(script: Script) -> dict[str, str]:
     return {"version": script.migration.version, "file": script.migration.file}
 
 
-def _announce(run: Run, script: Script) -> float:
-    assert run.plan is not None  # noqa: S101 - preflight has set it
-    versions = [one.migration.version for one in run.plan.scripts]
+def _announce(run: Run, script: Script) -> datetime:
+    number, total = run.position(script.migration.version)
     run.emitter.emit(
         EventKind.MIGRATION_STARTED,
         f"applying {script.migration.file}",
         version=script.migration.version,
         name=script.migration.name,
-        index=versions.index(script.migration.version) + 1,
-        total=len(versions),
+        index=number,
+        total=total,
         statements=len(script.pieces),
         mode=script.mode.value,
     )
-    return run.deps.clock.now().timestamp()
+    return run.deps.clock.now()
 
 
-def _applied(run: Run, script: Script, started: float) -> None:
-    assert run.plan is not None  # noqa: S101 - preflight has set it
-    versions = [one.migration.version for one in run.plan.scripts]
-    seconds = run.deps.clock.now().timestamp() - started
+def _applied(run: Run, script: Script, started: datetime) -> None:
+    number, total = run.position(script.migration.version)
+    seconds = (run.deps.clock.now() - started).total_seconds()
     run.emitter.emit(
         EventKind.MIGRATION_FINISHED,
         f"applied {script.migration.file} in {seconds:.2f} s",
         version=script.migration.version,
         name=script.migration.name,
-        index=versions.index(script.migration.version) + 1,
-        total=len(versions),
+        index=number,
+        total=total,
         seconds=seconds,
     )
