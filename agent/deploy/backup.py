@@ -245,10 +245,8 @@ def _progress(clock: Clock, emit: Emit) -> Callable[[int], None]:
 async def _write_outside(writing: _Writing, described: _Described) -> None:
     items = described.outside
     await writing.keep_text(core.OUTSIDE, json.dumps([item.model_dump() for item in items], indent=1))
-    first = [item for item in items if item.kind in outside.FIRST]
-    rest = [item for item in items if item.kind not in outside.FIRST]
-    await writing.keep_text(core.BEFORE_SQL, outside.script(first, purpose="Run this before pg_restore."))
-    await writing.keep_text(core.OUTSIDE_SQL, outside.script(rest, purpose="Run this after pg_restore."))
+    await writing.keep_text(core.BEFORE_SQL, outside.first_script(items))
+    await writing.keep_text(core.OUTSIDE_SQL, outside.last_script(items))
     if described.history is not None:
         lines = ["-- The migration history.", sql.load("restore/history").strip(), *described.history]
         await writing.keep_text(core.HISTORY_SQL, "\n".join(lines) + "\n")

@@ -69,5 +69,24 @@ def script(items: Iterable[OutsideObject], *, purpose: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def last_script(items: Sequence[OutsideObject]) -> str:
+    """What has to be done after it. The default privileges of Supabase's own roles are Supabase's business."""
+    mine = [item for item in items if item.kind not in FIRST and (item.tied or item.kind != "default privileges")]
+    return script(mine, purpose="Run this after pg_restore.")
+
+
+def first_script(items: Sequence[OutsideObject]) -> str:
+    """What has to be done before the archive is restored: extensions made, default privileges taken away.
+
+    Those are made again at the end; until then they would add to the grants of every table that is made.
+    """
+    lines = [script((item for item in items if item.kind in FIRST), purpose="Run this before pg_restore.")]
+    for item in items:
+        if item.kind == "default privileges" and item.tied:
+            body = f"BEGIN {item.drop}; EXCEPTION WHEN invalid_schema_name THEN NULL; END"
+            lines.append(f"-- {item.kind} {item.name}\nDO $first$ {body} $first$;\n")
+    return "\n".join(lines)
+
+
 def _literal(text: str) -> str:
     return "E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

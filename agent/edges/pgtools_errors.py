@@ -7,7 +7,6 @@ The programs have no error codes of their own; they run with LC_ALL=C, so their 
 from __future__ import annotations
 
 import re
-import signal
 
 from agent.core.backups import disk_full
 from agent.edges.pgtools_process import Program
@@ -32,9 +31,8 @@ _VERBOSE = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?P<sqlstate>[0-9A-Z]{5}): (?P<
 def explain_dump(program: Program, *, server: str) -> AgentError:
     """Why pg_dump failed."""
     said = "\n".join((*program.errors, *program.last))
-    limited = program.process.returncode == -signal.SIGXFSZ
-    if limited or any(mark in said for mark in _DISK_FULL):
-        return disk_full(_line_with(said, _DISK_FULL) or "a file reached the size limit of this process")
+    if any(mark in said for mark in _DISK_FULL):
+        return disk_full(_line_with(said, _DISK_FULL))
     if any(mark in said for mark in _CONNECTION_LOST):
         return connection_lost(program.name, said)
     if any(mark in said for mark in _LOCKED):

@@ -102,6 +102,7 @@ async def started(
         stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
+        restore_signals=False,  # SIGXFSZ stays ignored: a file that may not grow is an error with a name, not a death
         limit=_READ,
     )
     running = Program(process, name=program.name, secrets=secrets)

@@ -1,4 +1,4 @@
--- Event triggers; tied are those that call a function that a restore drops.
+-- Event triggers of roles that we can act for; tied are those that call a function that a restore drops.
 SELECT 'event trigger' AS kind, e.evtname AS name, n.nspname = ANY (%(schemas)s::text[]) AND pg_has_role(p.proowner, 'USAGE') AS tied,
   concat_ws(E';\n',
     format('CREATE EVENT TRIGGER %%I ON %%s%%s EXECUTE FUNCTION %%I.%%I()', e.evtname, e.evtevent,
@@ -15,7 +15,8 @@ SELECT 'event trigger' AS kind, e.evtname AS name, n.nspname = ANY (%(schemas)s:
 FROM pg_event_trigger AS e
 JOIN pg_proc AS p ON p.oid = e.evtfoid
 JOIN pg_namespace AS n ON n.oid = p.pronamespace
-WHERE NOT EXISTS (
-  SELECT FROM pg_depend AS d WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e'
-)
+WHERE pg_has_role(e.evtowner, 'USAGE')
+  AND NOT EXISTS (
+    SELECT FROM pg_depend AS d WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e'
+  )
 ORDER BY e.evtname
