@@ -59,7 +59,7 @@ class Expect(Entry):
     """`true`: no row. `false`: at least one row."""
     equals: list[Any] | None = None
     """These rows and no others, in any order: each a mapping from column to value, or one value."""
-    includes: list[Any] | None = None
+    includes: Annotated[list[Any], Field(min_length=1)] | None = None
     """At least these rows, in any order; a mapping may name fewer columns than the query returns."""
     that: Texts | None = None
     """Expressions over the columns of the only row, such as `tracks >= audio_posts` or `total == before.total`."""

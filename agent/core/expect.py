@@ -169,9 +169,8 @@ def _near(expect: Expect, observed: Any) -> bool:  # noqa: ANN401 - whatever a c
 
 def _rows(wanted: Sequence[Any], rows: Sequence[Row], *, exact: bool) -> Judgement:
     """Each wanted row takes one row of the result; with `exact` none may be left over."""
-    expected = (
-        f"{'exactly ' if exact else ''}{_listed(show_row(w) if isinstance(w, dict) else show(w) for w in wanted)}"
-    )
+    names = _listed(show_row(want) if isinstance(want, dict) else show(want) for want in wanted) or "no rows"
+    expected = f"exactly {names}" if exact else names
     left = list(rows)
     missing = []
     for want in sorted(wanted, key=lambda want: -len(want) if isinstance(want, dict) else 0):

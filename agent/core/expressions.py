@@ -223,20 +223,15 @@ def _numbers(*values: Any) -> None:  # noqa: ANN401 - whatever a column holds
 
 def _arithmetic(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def apply(left: Any, right: Any) -> Any:  # noqa: ANN401 - numbers
-        left, right = _number(left), _number(right)
         _numbers(left, right)
         return function(left, right)
 
     return apply
 
 
-def _number(value: Any) -> Any:  # noqa: ANN401 - whatever the expression holds
-    return Decimal(repr(value)) if isinstance(value, float) else value
-
-
 def _comparison(function: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def apply(left: Any, right: Any) -> bool:  # noqa: ANN401 - whatever a column holds
-        return bool(function(*comparable(_number(left), _number(right))))
+        return bool(function(*comparable(left, right)))
 
     return apply
 
@@ -246,8 +241,7 @@ def _contains(left: Any, right: Any) -> bool:  # noqa: ANN401 - whatever a colum
         return left in right
     if not isinstance(right, list | tuple):
         raise ExpressionError("`in` needs a list or a text on its right")
-    left = _number(left)
-    return any(operator.eq(*comparable(left, _number(item))) for item in right)
+    return any(operator.eq(*comparable(left, item)) for item in right)
 
 
 def _divide(left: Any, right: Any) -> Any:  # noqa: ANN401 - numbers
@@ -281,9 +275,9 @@ def _extreme(better: Callable[[Any, Any], bool]) -> Callable[..., Any]:
     def apply(*values: Any) -> Any:  # noqa: ANN401 - whatever a column holds
         if not values:
             raise ExpressionError("min and max need a value")
-        best = _number(values[0])
+        best = values[0]
         for value in values[1:]:
-            mine, other = comparable(_number(value), best)
+            mine, other = comparable(value, best)
             best = mine if better(mine, other) else other
         return best
 
@@ -291,7 +285,6 @@ def _extreme(better: Callable[[Any, Any], bool]) -> Callable[..., Any]:
 
 
 def _absolute(value: Any) -> Any:  # noqa: ANN401 - a number
-    value = _number(value)
     _numbers(value)
     return abs(value)
 
@@ -341,7 +334,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]  # simpleeval has no types
         super().__init__(operators=dict(_OPERATORS), functions=dict(FUNCTIONS), names=dict(scope))
         kept = (ast.Name, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Call)
         self.nodes = {node: self.nodes[node] for node in kept} | {
-            ast.Constant: lambda node: node.value,
+            ast.Constant: lambda node: plain(node.value),
             ast.Attribute: lambda node: scope[_dotted(node)],
             ast.BoolOp: self._junction,
             ast.Tuple: self._list,

@@ -40,7 +40,7 @@ def read_plan(answer: Any) -> tuple[float, Shape]:  # noqa: ANN401 - the JSON as
         [whole] = answer
         nodes = list(_nodes(whole["Plan"]))
         milliseconds = float(whole.get("Execution Time", 0.0))
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise ValueError("the server's answer is not the JSON of EXPLAIN") from error
     indexes = frozenset(str(node["Index Name"]) for node in nodes if "Index Name" in node)
     scans = tuple(

@@ -109,6 +109,8 @@ def parse_range(text: object) -> object:
         return Range(low=text, high=text)
     if not isinstance(text, str):
         return text
+    if re.fullmatch(_NUMBER, text.strip()):
+        return Range(low=float(text), high=float(text))
     match = _RANGE.fullmatch(text.strip())
     if match is None or (match["op"] is None and match["low"] is None and match["high"] is None):
         raise ValueError(f"{text!r} is not a range; write for instance <1000, 1000..10000 or >10000")
