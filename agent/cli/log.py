@@ -75,7 +75,8 @@ def redacting(redactor: Redactor) -> Processor:
 
     def process(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         kept = {key: event[key] for key in ("_record", "_from_structlog") if key in event}
-        texts = {key: _plain(value) for key, value in event.items() if key not in kept}
+        # uvicorn adds its message a second time, with colours.
+        texts = {key: _plain(value) for key, value in event.items() if key not in (*kept, "color_message")}
         return {**redactor.deep(texts), **kept}
 
     return process
