@@ -1,5 +1,5 @@
 -- Replicas that are behind (documentation: pg_stat_replication).
-SELECT application_name AS application, client_addr::text AS client,
+SELECT application_name AS application, host(client_addr) AS client,
   extract(epoch FROM replay_lag)::float8 AS seconds
 FROM pg_stat_replication
 WHERE replay_lag > make_interval(secs => %(seconds)s)
