@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,9 +28,12 @@ from pydantic import SecretStr
 from agent import sql
 from agent.bootstrap import open_agent
 from agent.core.models import Deploy, DeployRequest, Event, Strategy
+from agent.core.splitter import split
+from agent.core.states import State
 from agent.edges.embedded import EmbeddedPostgres, embedded_postgres
 from agent.edges.target import PsycopgTarget
 from agent.errors import ToolError
+from agent.ports import Session
 from agent.settings import NotifyKind, NotifySettings, Settings
 
 _HERE = Path(__file__).resolve().parent
@@ -64,6 +67,18 @@ class Show(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What both acts have in common. `rows`: audio posts in each database."""
+
+    show: Show
+    server: EmbeddedPostgres
+    example: Path
+    folder: Path
+    inbox: Inbox
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Content:
     """All of a database, found out without the agent."""
 
@@ -93,30 +108,33 @@ async def run_demo(show: Show, *, rows: int = 2500) -> bool:
         folder = Path(name)
         async with embedded_postgres() as server:
             show.say("An embedded PostgreSQL 17 with the roles, schemas and guards of hosted Supabase is up.")
-            good = await _act_one(show, server, example, folder, inbox, rows)
-            restored = await _act_two(show, server, example, folder, inbox, rows)
+            scene = Scene(show=show, server=server, example=example, folder=folder, inbox=inbox, rows=rows)
+            good = await _act_one(scene)
+            restored = await _act_two(scene)
         _show_messages(show, inbox.messages)
     show.say("The Postgres, the folders and the receiver are gone again.")
     return good and restored
 
 
-async def _act_one(show: Show, server: EmbeddedPostgres, example: Path, folder: Path, inbox: Inbox, rows: int) -> bool:
-    show.heading("1. The guide's four migrations, in one transaction")
-    settings = await _project(server, example, folder / "good", "tracks_good", inbox, rows)
-    show.say(f"{rows:,} audio posts, playlists and likes in {settings.project}; strategy atomic.")
-    final = await _deploy(show, settings, Strategy.ATOMIC)
-    return final.state.value == "succeeded"
+async def _act_one(scene: Scene) -> bool:
+    scene.show.heading("1. The guide's four migrations, in one transaction")
+    settings = await _project(scene, "tracks_good")
+    scene.show.say(f"{scene.rows:,} audio posts, playlists and likes in {settings.project}; strategy atomic.")
+    final = await _deploy(scene.show, settings, Strategy.ATOMIC)
+    return final.state is State.SUCCEEDED
 
 
-async def _act_two(show: Show, server: EmbeddedPostgres, example: Path, folder: Path, inbox: Inbox, rows: int) -> bool:
+async def _act_two(scene: Scene) -> bool:
+    show = scene.show
     show.heading("2. The same on a database with a fault: playlist entries that refer to nothing")
-    settings = await _project(server, example, folder / "faulty", "tracks_faulty", inbox, rows)
+    settings = await _project(scene, "tracks_faulty")
+    fault = await asyncio.to_thread((scene.example / "faults" / _FAULT / "data.sql").read_text, encoding="utf-8")
     async with PsycopgTarget(settings.require_database_url()).session(purpose="demo") as session:
-        await session.run((example / "faults" / _FAULT / "data.sql").read_text(encoding="utf-8"))
+        await session.run(fault)
     show.say("Strategy per_migration: two migrations commit before the third one meets the fault.")
-    before = await _content(server, "tracks_faulty")
+    before = await _content(scene.server, "tracks_faulty")
     final = await _deploy(show, settings, Strategy.PER_MIGRATION)
-    after = await _content(server, "tracks_faulty")
+    after = await _content(scene.server, "tracks_faulty")
     same = before == after
     show.heading("Is the database what it was? Asked of pg_dump and of every row, not of the agent")
     show.say(f"schema (pg_dump -s): before {before.digest}, after {after.digest}")
@@ -126,16 +144,15 @@ async def _act_two(show: Show, server: EmbeddedPostgres, example: Path, folder: 
             mark = "same" if now == (count, digest) else f"DIFFERS: {now}"
             show.say(f"{table:<24} {count:>6,} rows  {digest[:12]}  {mark}")
     show.say("Equal in every table and in the whole schema." if same else "NOT EQUAL.")
-    return same and final.state.value == "restored"
+    return same and final.state is State.RESTORED
 
 
-async def _project(
-    server: EmbeddedPostgres, example: Path, folder: Path, database: str, inbox: Inbox, rows: int
-) -> Settings:
+async def _project(scene: Scene, database: str) -> Settings:
     """A database as it was before the guide: base migrations and content."""
+    server, inbox, folder = scene.server, scene.inbox, scene.folder / database
     await server.create_database(database)
     await server.bootstrap_supabase(database)
-    await asyncio.to_thread(shutil.copytree, example / "supabase", folder / "supabase")
+    await asyncio.to_thread(shutil.copytree, scene.example / "supabase", folder / "supabase")
     settings = Settings(
         project=database.replace("_", "-"),
         database_url=SecretStr(server.url(database)),
@@ -150,21 +167,29 @@ async def _project(
         ),
     )
     async with PsycopgTarget(settings.require_database_url()).session(purpose="demo") as session:
-        await _apply_base(session, settings.migrations)
-    generate = _load(example / "generate.py").generate
-    await asyncio.to_thread(generate, server.url(database), rows)
+        await _apply_base(session, await asyncio.to_thread(_base_files, settings.migrations))
+    generate = _load(scene.example / "generate.py").generate
+    await asyncio.to_thread(generate, server.url(database), scene.rows)
     return settings
 
 
-async def _apply_base(session: Any, migrations: Path) -> None:  # noqa: ANN401 - ports.Session
+def _base_files(migrations: Path) -> list[tuple[str, str]]:
+    """Names and texts of the migrations before the guide's."""
+    return [
+        (file.stem, file.read_text(encoding="utf-8"))
+        for file in sorted(migrations.glob("*.sql"))
+        if file.name.partition("_")[0] <= _BASE
+    ]
+
+
+async def _apply_base(session: Session, files: Sequence[tuple[str, str]]) -> None:
     """What the project had applied with the Supabase CLI before the agent came."""
     await session.run_transaction([sql.load("history/create")])
-    for file in sorted(migrations.glob("*.sql")):
-        version, _, name = file.stem.partition("_")
-        if version <= _BASE:
-            text = file.read_text(encoding="utf-8")
-            await session.run(text)
-            await session.run(sql.load("history/insert"), {"version": version, "name": name, "statements": [text]})
+    for stem, text in files:
+        version, _, name = stem.partition("_")
+        statements = [piece.text for piece in split(text)]
+        await session.run_transaction(statements)
+        await session.run(sql.load("history/insert"), {"version": version, "name": name, "statements": statements})
 
 
 async def _deploy(show: Show, settings: Settings, strategy: Strategy) -> Deploy:
