@@ -63,6 +63,7 @@ def prelude(run: Run) -> list[str]:
     return [
         "RESET ALL",
         "RESET ROLE",
+        "SET client_min_messages = notice",
         f"SET lock_timeout = {round(options.lock_timeout_s * 1000)}",
         f"SET statement_timeout = {round(options.statement_timeout_s * 1000)}",
     ]
