@@ -142,22 +142,23 @@ class PlainFollower:
         self._recorder.add(event)
         if event.kind in (EventKind.PROGRESS, EventKind.MONITOR):
             if self._progress_is_due(event):
-                progress = self._recorder.view().progress
-                if progress is not None:
-                    percent = f" {progress.percent:.0f} %" if progress.percent is not None else ""
-                    left = f", about {words.duration(progress.eta_s)} left" if progress.eta_s is not None else ""
-                    name = " ".join(each for each in (progress.what, progress.phase) if each)
-                    self._print(_stamped(event, Level.INFO, f"{name}{percent} ({amounts(progress)}{left})"))
+                self._print(_stamped(event, Level.INFO, self._progress_words(event)))
             return
         for line in lines(event):
             self._print(line)
 
+    def _progress_words(self, event: Event) -> str:
+        progress = self._recorder.view().progress
+        if progress is None or progress.percent is None or not event.data.get("total"):
+            return event.message
+        left = f", about {words.duration(progress.eta_s)} left" if progress.eta_s is not None else ""
+        name = " ".join(each for each in (progress.what, progress.phase) if each)
+        return f"{name} {progress.percent:.0f} % ({amounts(progress)}{left})"
+
     def _progress_is_due(self, event: Event) -> bool:
         """Every tenth of the way, and every ten seconds; by the event's own time."""
         done, total = event.data.get("done"), event.data.get("total")
-        if not isinstance(done, int | float):
-            return False
-        tenth = int(10 * done / total) if total else 0
+        tenth = int(10 * done / total) if total and done is not None else 0
         key = (
             f"{event.data.get('version')} {event.data.get('name') or event.data.get('what')} {event.data.get('phase')}"
         )

@@ -234,6 +234,7 @@ def _statement(story: Story, _event: Event, data: dict[str, Any]) -> None:
 
 
 def _notice(story: Story, event: Event, data: dict[str, Any]) -> None:
+    story.waiting_for_lock = False  # it runs again
     story.notices.append(
         NoticeRow(
             at=event.at,
@@ -259,6 +260,7 @@ def _monitor(story: Story, event: Event, data: dict[str, Any]) -> None:
 
 
 def _progress(story: Story, event: Event, data: dict[str, Any]) -> None:
+    story.waiting_for_lock = False
     _advance(
         story,
         event.at,

@@ -266,6 +266,20 @@ def test_the_live_picture_names_who_holds_the_lock(golden: Golden):
     golden("live-lock", picture(deploy_view(story.deploy(), story.events), elapsed_s=12, phase_s=3))
 
 
+def test_monitors_without_a_total_show_their_values(golden: Golden):
+    story = Storyteller().until_migrate().begin("20250122000002")
+    told = {"version": "20250122000002", "done": None, "total": None, "eta_s": None}
+    story.tell(EventKind.MONITOR, "Tracks: 4300", name="Tracks", values={"count": 4300}, **told)
+    story.tell(EventKind.MONITOR, "Both: …", name="Both", values={"tracks": 4300, "share": 0.43, "at": "x"}, **told)
+    golden("live-monitors", picture(deploy_view(story.deploy(), story.events), elapsed_s=12, phase_s=3))
+    file = io.StringIO()
+    follower = PlainFollower(Console(file=file, width=120))
+    follower.begin(story.deploy())
+    for event in story.events:
+        follower.event(event)
+    assert "· Tracks: 4300" in file.getvalue()
+
+
 def picture(view: DeployView, *, elapsed_s: float, phase_s: float) -> str:
     console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system=None, legacy_windows=False)
     with console.capture() as capture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -62,6 +63,11 @@ def _inside(view: DeployView, phase: PhaseRow) -> Iterator[RenderableType]:
     if phase.status is Status.RUNNING:
         if view.progress is not None:
             yield progress_line(view.progress)
+        for monitor in view.monitors:
+            if not monitor.total and any(
+                row.version == monitor.version and row.status is Status.RUNNING for row in view.migrations
+            ):
+                yield Text(f"  {monitor.name}: {reading(monitor.values)}")
         if view.lock_wait is not None:
             yield from lock_lines(view.lock_wait)
 
@@ -99,6 +105,17 @@ def progress_line(progress: Progress) -> RenderableType:
     return grid
 
 
+def reading(values: dict[str, Any]) -> str:
+    """A monitor's values: `4,300`, or `tracks 4,300, posts 10,000`."""
+    shown = {
+        name: _number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+        for name, value in values.items()
+    }
+    return (
+        next(iter(shown.values())) if len(shown) == 1 else ", ".join(f"{name} {text}" for name, text in shown.items())
+    )
+
+
 def amounts(progress: Progress) -> str:
     """`4,300 of 10,000`; bytes as sizes."""
     sized = "byte" in progress.what or progress.what == "backup"
@@ -107,12 +124,13 @@ def amounts(progress: Progress) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 
 def lock_lines(wait: LockWait) -> Iterator[Text]:
     """Who is in the way of the migration that waits for a lock."""
-    yield Text(f"  waits for a lock (attempt {wait.attempt})", style="yellow")
+    attempt = f" (attempt {wait.attempt})" if wait.attempt else ""
+    yield Text(f"  waits for a lock{attempt}", style="yellow")
     for blocker in wait.blockers:
         who = f"pid {blocker.get('pid', '?')}"
         names = [str(blocker[key]) for key in ("user", "application") if blocker.get(key)]
