@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from agent.core.checks import Check, Entry, Name, Text
+from agent.core.checks import Check
+from agent.core.entries import Entry, Name, Text
 from agent.core.models import Failure, Finding, Severity
 from agent.core.units import RangeOfNumbers, Seconds, Span, SpanOfTime, Texts, as_list
 
@@ -272,11 +273,11 @@ class ManualTest(Entry):
     expected: Texts = ()
     """What to see."""
     checks: list[Check] = Field(default_factory=list)
-    """Queries for the person to run with `deploy-agent runbook check ID`; never run by a deploy."""
+    """What can be looked up afterwards to see that it worked; never run by a deploy."""
 
 
 class PlacedCheck(NamedTuple):
-    """A check, its phase (`preflight`, `migration:<version>`, `final`, `rollback`, `manual`), and its path in the YAML."""
+    """A check, its phase (`preflight`, `migration:<version>`, `final`, `rollback`, `manual`), its path in the YAML."""
 
     phase: str
     path: tuple[str | int, ...]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agent.core.checks import (
+from agent.core.catalog_checks import (
     ColumnCheck,
     ConstraintCheck,
     ForeignKeyCheck,

@@ -119,7 +119,7 @@ async def _known(at: Look) -> dict[str, Any]:
 
 
 async def scalar(session: Session, query: SnapshotQuery) -> Any:  # noqa: ANN401 - whatever the column holds
-    """The one value of a snapshot query, in a form that survives JSON. Inside a transaction.
+    """The one value of a snapshot query, in a form that survives JSON.
 
     Raises:
         CannotRun: it returns more or less than one value.

@@ -15,12 +15,12 @@ from agent.core.expect import Judgement, jsonable
 from agent.core.expressions import plain
 from agent.core.models import CheckResult, EventKind, NewEvent, Severity, Verdict
 from agent.core.queries import one_statement
-from agent.core.runbook import Metric, SnapshotQuery
+from agent.core.runbook import Metric, SnapshotQuery, Volumes
 from agent.deploy.check_kinds import CannotRun, HttpProbe, Look, MustWait, fetch, look, scalar, undone
 from agent.errors import InputError, StatementError
 from agent.ports import Clock, Row, Session
 
-__all__ = ["HttpProbe", "collect_metrics", "read_values", "run_checks"]
+__all__ = ["HttpProbe", "collect_metrics", "measure_volume", "read_values", "run_checks"]
 
 Emit = Callable[[NewEvent], None]
 
@@ -106,6 +106,31 @@ async def read_values(session: Session, queries: Sequence[SnapshotQuery]) -> dic
                 where={"field": f"snapshot.{query.name}"},
             ) from error
     return values
+
+
+async def measure_volume(session: Session, volumes: Volumes) -> tuple[str, float]:
+    """How big the database is: the name of the range ("" if none fits) and the number.
+
+    Raises:
+        InputError: `runbook.volume_failed`: the query fails, or returns something else than one number.
+        TargetError: the connection is lost.
+    """
+    try:
+        number = await scalar(session, SnapshotQuery(name="volumes", sql=volumes.measure))
+    except (StatementError, CannotRun) as error:
+        raise _no_volume(str(error)) from error
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise _no_volume(f"it returns {number!r}, not a number")
+    return volumes.name_of(number), float(number)
+
+
+def _no_volume(reason: str) -> InputError:
+    return InputError(
+        f"the query volumes.measure of the runbook failed: {reason}",
+        code="runbook.volume_failed",
+        hint="Correct its SQL in the runbook; it returns one number.",
+        where={"field": "volumes.measure"},
+    )
 
 
 async def _value(session: Session, query: SnapshotQuery) -> Any:  # noqa: ANN401 - whatever the column holds

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 
 from agent.core.checks import Check, HttpAnswer, HttpCheck
 from agent.core.models import CheckResult, EventKind, NewEvent, Severity, Verdict
-from agent.core.runbook import Metric, SnapshotQuery
-from agent.deploy.checks import collect_metrics, read_values, run_checks
+from agent.core.runbook import Metric, SnapshotQuery, Volumes
+from agent.deploy.checks import collect_metrics, measure_volume, read_values, run_checks
 from agent.edges.target import PsycopgSession, PsycopgTarget
 from agent.errors import InputError, TargetError
 from tests.support.clock import FakeClock
@@ -455,3 +455,42 @@ async def test_metrics(session: PsycopgSession) -> None:
     assert samples == [("posts", {}, 3.0), ("posts_by_type", {"post_type": "text"}, 3.0), ("price", {"shop": ""}, 1.25)]
     assert [event.severity for event in events] == [Severity.WARNING] * 3
     assert ["nowhere" in events[0].message, "wordy" in events[1].message, "vague" in events[2].message] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("catalog", "check"),
+    [
+        ("pg_description", {"table": "posts"}),
+        ("pg_attrdef", {"column": {"table": "posts", "name": "id"}}),
+        ("pg_am", {"index": "posts_pkey"}),
+        ("pg_constraint", {"constraint": {"table": "posts", "name": "posts_pkey"}}),
+        ("pg_constraint", {"foreign_key": {"table": "posts", "columns": "track_id", "references": "tracks"}}),
+        ("pg_trigger", {"trigger": {"table": "tracks", "name": "tracks_title"}}),
+        ("pg_language", {"function": "set_title"}),
+        ("pg_policy", {"policy": {"table": "tracks"}}),
+        ("leaky", {"table": {"name": "leaky", "rows": 2}}),
+    ],
+)
+async def test_a_structural_check_that_has_to_wait_is_errored(
+    database: Any, session: PsycopgSession, catalog: str, check: dict[str, Any]
+) -> None:
+    assert (await one(session, check)).verdict is Verdict.PASSED
+    async with (
+        PsycopgTarget(SecretStr(database.admin_url)).session(purpose="locker") as admin,
+        admin.transaction(),
+    ):
+        await admin.run(f"lock table {catalog} in access exclusive mode")
+        result = await one(session, check | {"timeout": "50ms"})
+    assert (result.verdict, result.observed) == (Verdict.ERRORED, "it took longer than 0.05 s")
+
+
+async def test_the_volume_of_the_database(session: PsycopgSession) -> None:
+    def volumes(sql: str) -> Volumes:
+        return Volumes.model_validate({"measure": sql, "ranges": {"small": "<3", "large": "3..100"}})
+
+    assert await measure_volume(session, volumes("select count(*) from posts")) == ("large", 3.0)
+    assert await measure_volume(session, volumes("select 1000")) == ("", 1000.0)
+    for sql in ("select count(*) from nowhere", "select id from posts", "select 'many'", "select null::int"):
+        with pytest.raises(InputError) as caught:
+            await measure_volume(session, volumes(sql))
+        assert caught.value.code == "runbook.volume_failed"

@@ -1,0 +1,24 @@
+"""What all entries of a runbook share: frozen, strict about keys, described by their attributes' docstrings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$")]
+Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Entry(BaseModel):
+    """Base of everything that a person writes: frozen, strict about keys, numbers accepted where text is meant."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", coerce_numbers_to_str=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    def model_dump_json(self, **options: Any) -> str:  # noqa: ANN401 - pydantic's own
+        """JSON that reads back as the same value: what was not written stays unwritten (`value: null` is written)."""
+        return super().model_dump_json(**({"exclude_unset": True, "by_alias": True} | options))
