@@ -18,6 +18,7 @@ from agent.core.models import DeployRequest
 from agent.deploy.supervisor import queue
 from agent.deploy.workflow import run_deploy
 from agent.edges.target_session import PsycopgSession
+from tests.conftest import TEMPLATE
 from tests.support.aside import run_aside
 from tests.support.deploying import PlainCtx, make_settings, write_migrations
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
@@ -78,8 +79,6 @@ def points(total: int) -> list[int]:
 @pytest.mark.parametrize("files", [pytest.param(GOOD, id="good"), pytest.param(BAD, id="bad")])
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-call", "after-the-call"])
 def test_killed_at_a_call(server, tmp_path: Path, files: dict[str, str], *, after: bool) -> None:
-    from tests.conftest import TEMPLATE
-
     run_aside(server.create_database("crash_base", template=TEMPLATE))
     try:
         psql(server.url("crash_base"), BASE)
@@ -149,7 +148,8 @@ def one_kill(server, folder: Path, files: dict[str, str], point: int, *, after: 
             applied = rows(copy.url, "select version from supabase_migrations.schema_migrations order by 1")
             assert [row[0] for row in applied] == ["001", "002", "003", "004"], context
             assert rows(copy.url, "select id, body from public.notes order by 1") == [(1, "b"), (2, "c")], context
-            assert rows(copy.url, "select indisvalid from pg_index where indexrelid = 'notes_body'::regclass") == [(True,)]
+            valid = "select indisvalid from pg_index where indexrelid = 'notes_body'::regclass"
+            assert rows(copy.url, valid) == [(True,)], context
         else:
             assert state in {"rolled_back", "restored"}, context
             assert whole(copy) == before, context
@@ -184,8 +184,8 @@ async def test_the_statement_of_a_killed_worker_is_ended_before_anything_else(da
         while not (found := await (await holder.execute(waiting)).fetchall()):
             await asyncio.sleep(0.05)
         os.kill(pid, 9)
-        os.waitpid(pid, 0)
-        write_migrations(tmp_path, {"001_slow.sql": "insert into public.notes values (8, 'not the plan of that deploy');"})
+        await asyncio.to_thread(os.waitpid, pid, 0)
+        write_migrations(tmp_path, {"001_slow.sql": "insert into public.notes values (8, 'not what was planned');"})
         [zombie] = found
         async with await psycopg.AsyncConnection.connect(database.admin_url, autocommit=True) as other:
             alive = "select 1 from pg_stat_activity where pid = %s"

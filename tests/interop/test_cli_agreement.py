@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import TEMPLATE
 from tests.interop.peer import Cli
 from tests.support.deploying import deploy, make_settings
 from tests.support.oracle import rows
 
 FILES = {
-    "20260101000000_notes.sql": "create table public.notes (id int primary key, body text);\n-- a comment; with a semicolon\n"
+    "20260101000000_notes.sql": "create table public.notes (id int primary key, body text);\n"
+    "-- a comment; with a semicolon\n"
     "insert into public.notes values (1, 'a;b'), (2, $$c;d$$);\n",
     "20260102000000_more.sql": "alter table public.notes add column tag text default 'x';\n",
     "20260103000000_index.sql": "create index concurrently notes_tag on public.notes (tag);\n",
     "20260104000000_own.sql": "begin;\nupdate public.notes set tag = 'y';\ncommit;\n",
     "20260105000000_empty.sql": "",
-    "20260106000000_function.sql": "create function public.f() returns int language plpgsql as $f$\nbegin\n  return 1; -- one\nend;\n$f$;\n"
-    "-- the end",
+    "20260106000000_function.sql": "create function public.f() returns int language plpgsql as $f$\n"
+    "begin\n  return 1; -- one\nend;\n$f$;\n-- the end",
 }
 BAD = {"20260107000000_bad.sql": "insert into public.notes values (3);\nselect 1 / 0;\n"}
 HISTORY = "select version, name, statements from supabase_migrations.schema_migrations order by version"
@@ -39,7 +41,7 @@ def settings_for(cli: Cli, tmp_path: Path):
 
 
 def agrees(cli: Cli, *, pending: int = 0) -> None:
-    """`migration list` shows what the folder and the history say, `db push --dry-run` would do just the pending ones."""
+    """`migration list` shows folder and history as they are; `db push --dry-run` would do just the pending ones."""
     listed = cli.run("migration", "list")
     assert listed.code == 0, listed.notes
     migrations = listed.data["migrations"]
@@ -61,8 +63,6 @@ async def test_after_a_deploy(cli: Cli, database, tmp_path: Path, strategy: str)
 async def test_the_history_is_what_the_cli_would_have_written(
     cli: Cli, server, database, supabase_cli: Path, tmp_path: Path
 ) -> None:
-    from tests.conftest import TEMPLATE
-
     cli.write(FILES)
     outcome = await deploy(settings_for(cli, tmp_path))
     assert outcome.state == "succeeded", outcome.why

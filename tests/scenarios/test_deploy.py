@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from agent.bootstrap import open_agent, open_deps
 from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
 
@@ -57,9 +58,9 @@ async def test_success(project, strategy: str) -> None:
     assert history(database.url) == ["20260101000000", "20260102000000"]
     assert rows(database.url, "select name from public.tags order by id") == [("red",), ("100 % blue",)]
     assert rows(database.url, "select count(*) from public.notes where tag = 1") == [(50,)]
-    assert rows(
-        database.url, "select relname from pg_class where relname like 'deploy\\_agent\\_%'"
-    ) == [], "the agent leaves nothing of its own"
+    assert rows(database.url, "select relname from pg_class where relname like 'deploy\\_agent\\_%'") == [], (
+        "the agent leaves nothing of its own"
+    )
 
 
 async def test_nothing_to_do(project) -> None:
@@ -158,9 +159,7 @@ async def test_a_rollback_script_that_is_not_enough_is_not_believed(project) -> 
 
 async def test_a_failed_check_undoes_an_atomic_deploy(project) -> None:
     database, folder = project
-    write_migrations(
-        folder, {**GOOD, "20260104000000_lossy.sql": "delete from public.notes where id = 7;"}
-    )
+    write_migrations(folder, {**GOOD, "20260104000000_lossy.sql": "delete from public.notes where id = 7;"})
     (folder / "deploy.yaml").write_text(RUNBOOK)
     before = whole(database.admin_url)
 
@@ -224,8 +223,6 @@ async def test_cancel_while_a_statement_runs(project) -> None:
     settings = make_settings(database.url, folder)
 
     async def cancel() -> None:
-        from agent.bootstrap import open_agent
-
         async with await psycopg.AsyncConnection.connect(database.admin_url, autocommit=True) as watcher:
             while not (
                 await (
@@ -248,15 +245,11 @@ async def test_cancel_while_a_statement_runs(project) -> None:
 async def test_a_lock_is_waited_for_and_the_file_tried_again(project) -> None:
     database, folder = project
     write_migrations(folder, GOOD)
-    settings = make_settings(
-        database.url, folder, deploy={"lock_timeout_s": 0.2, "lock_attempts": 10}
-    )
+    settings = make_settings(database.url, folder, deploy={"lock_timeout_s": 0.2, "lock_attempts": 10})
     async with await psycopg.AsyncConnection.connect(database.url) as blocker:
         await blocker.execute("lock table public.notes in access share mode")
 
         async def release() -> Outcome | None:
-            from agent.bootstrap import open_deps
-
             async with open_deps(settings) as deps:
                 while True:
                     for one in await deps.store.deploys(limit=1):

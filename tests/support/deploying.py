@@ -1,4 +1,4 @@
-"""Deploys in tests: the real workflow on real parts; only the durable engine is left out where it is not the subject."""
+"""Deploys in tests: the real workflow on real parts, without the durable engine where that is not the subject."""
 
 from __future__ import annotations
 
