@@ -326,6 +326,7 @@ async def check(run: Run, session: Session, checks: Sequence[Check], *, phase: s
             http=run.deps.http,
             emit=run.emitter.put,
             snapshot=run.runbook.snapshot if run.runbook else (),
+            may_wait=await session.in_transaction(),
         )
     finally:
         run.interruptible = False
@@ -350,6 +351,15 @@ def failed_check(run: Run, bad: Sequence[CheckResult]) -> Failure:
         version=first.phase.partition(":")[2],
     )
     return with_hints(run, failure)
+
+
+def after_commit(checks: Sequence[Check]) -> list[Check]:
+    """The checks that say more once all is committed: those that ask over HTTP, and query plans.
+
+    A new index on rows that the same transaction has changed cannot be used before COMMIT
+    (https://www.postgresql.org/docs/current/storage-hot.html, `indcheckxmin`).
+    """
+    return [one for one in checks if one.needs_commit or one.performance is not None]
 
 
 def transactional(checks: Sequence[Check]) -> list[Check]:

@@ -23,7 +23,7 @@ from agent.deploy.backup import take_backup
 from agent.deploy.checks import collect_metrics
 from agent.deploy.deps import Deps, Run, Stop, failure_of, watch_cancel
 from agent.deploy.emitter import Emitter
-from agent.deploy.migrate import check, migrate, transactional
+from agent.deploy.migrate import after_commit, check, migrate
 from agent.deploy.plan import make_plan
 from agent.deploy.preflight import run_preflight
 from agent.deploy.snapshot import application_schemas, exported, take_snapshot
@@ -262,14 +262,13 @@ async def _verify(run: Run) -> State:
     assert run.plan is not None  # noqa: S101 - recalled
     session = await run.session()
     await session.run_many(["RESET ALL", "RESET ROLE"])
+    for script in run.plan.scripts:
+        version = script.migration.version
+        entry = run.runbook.for_version(version) if run.runbook else None
+        await check(run, session, after_commit(entry.checks if entry else ()), phase=f"migration:{version}")
     checks = list(run.runbook.checks) if run.runbook else []
     if run.plan.strategy is Strategy.ATOMIC:
-        seen = transactional(checks)  # they have passed before COMMIT, on what was then committed
-        checks = [one for one in checks if one not in seen]
-    for script in run.plan.scripts:
-        entry = run.runbook.for_version(script.migration.version) if run.runbook else None
-        outside = [one for one in entry.checks if one not in transactional(entry.checks)] if entry else []
-        await check(run, session, outside, phase=f"migration:{script.migration.version}")
+        checks = after_commit(checks)  # the others have passed before COMMIT, on what was then committed
     await check(run, session, checks, phase="final")
     await _measure(run, session)
     await ladder.clean_up(run, succeeded=True)
