@@ -102,8 +102,11 @@ def test_a_signal_cancels_and_leaves_the_database_as_it_was(project: Path, datab
                 if event.get("kind") == "notice" and event["message"] == "waiting":
                     process.send_signal(number)
                     break
-            *_, last = (json.loads(line) for line in process.stdout)
+            rest = [json.loads(line) for line in process.stdout]
             process.wait(timeout=60)
+        assert process.stderr is not None
+        assert rest, process.stderr.read()
+        last = rest[-1]
         assert last["type"] == "deploy"
         assert last["failure"]["cause"] == "cancelled"
         assert process.returncode == {"cancelled": 7, "rolled_back": 8}[last["state"]]

@@ -23,8 +23,6 @@ NO_CODES = {
     "agent.lock",
     "agent.serve",
     "auth.schema_migrations",
-    "backup.age_identity",
-    "backup.age_recipients",
     "backup.target",
     "deploy.yaml",
     "doctor.probe",
@@ -40,12 +38,21 @@ def test_the_reference_is_in_step():
     assert text == path.read_text(encoding="utf-8")
 
 
+def field_names(node: ast.Dict) -> list[ast.expr]:
+    """The values of `{"field": …}`: names of settings, which look like codes."""
+    pairs = zip(node.keys, node.values, strict=True)
+    return [value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "field"]
+
+
 def codes() -> Iterator[str]:
     """Every code that the program can show."""
     for path in sorted((ROOT / "agent").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.fullmatch(node.value):
-                yield node.value
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        fields = {id(value) for node in nodes if isinstance(node, ast.Dict) for value in field_names(node)}
+        for node in nodes:
+            text = node.value if isinstance(node, ast.Constant) and id(node) not in fields else None
+            if isinstance(text, str) and CODE.fullmatch(text):
+                yield text
             if (
                 path.name == "preflight.py"
                 and isinstance(node, ast.Call)
@@ -61,6 +68,7 @@ def codes() -> Iterator[str]:
     yield from ("store.failed", "check.failed", "check.errored")
     yield from (f"doctor.{name}" for name in ("migrations", "runbook", "database", "tools", "backups"))
     yield from (f"settings.notify_{name}" for name in ("kind", "url", "secret"))
+    yield from (f"settings.http_{name}" for name in ("host", "port"))
 
 
 def test_every_code_is_documented_and_no_other():
