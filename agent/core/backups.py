@@ -90,12 +90,6 @@ class Manifest(Model):
         """For instance 17."""
         return int(re.split(r"[.\s]|[a-z]", self.server_version, maxsplit=1)[0])
 
-    def names(self, folder: str) -> tuple[str, ...]:
-        """The files of one archive, or the one file of that name; encrypted ones end in `.age`."""
-        return tuple(
-            file.name for file in self.files if file.name.startswith(f"{folder}/") or plain_name(file.name) == folder
-        )
-
 
 def plain_name(name: str) -> str:
     """A stored file's name before it was encrypted."""

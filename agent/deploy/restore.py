@@ -28,6 +28,7 @@ Emit = Callable[[NewEvent], None]
 _OUTSIDE = TypeAdapter(list[OutsideObject])
 _LOCKED = frozenset({"55P03", "40P01"})  # lock_not_available, deadlock_detected
 _OUT_OF_LOCKS = "53200"
+_TRANSACTION_TIMEOUT_SINCE = 17
 _WATCH_EVERY_S = 1.0
 
 
@@ -79,7 +80,7 @@ async def restore_in_place(
             plan = await _plan(session, manifest, folder, listing, lock_timeout_s=options.lock_timeout_s)
             blockers: list[Row] = []
             try:
-                async with _watching(target, purpose, clock, emit, blockers):
+                async with _watching(target, purpose, clock, emit, blockers, attempt=attempt):
                     await tools.restore(
                         archive=folder / core.APPLICATION, listing=plan.listing, before=plan.before, after=plan.after
                     )
@@ -122,6 +123,7 @@ async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str
         before="\n".join(
             [
                 sql.load("restore/begin"),
+                sql.load("restore/begin_17") if facts["server_major"] >= _TRANSACTION_TIMEOUT_SINCE else "",
                 lock_timeout,
                 *(f"{item.drop};" for item in reversed(dropped) if item.drop and item not in late),
                 *(f"{row['statement']};" for row in contents),
@@ -157,7 +159,9 @@ async def _refuse_dependents(session: Session, scope: dict[str, list[str]]) -> N
 
 
 @asynccontextmanager
-async def _watching(target: Target, purpose: str, clock: Clock, emit: Emit, seen: list[Row]) -> AsyncIterator[None]:
+async def _watching(
+    target: Target, purpose: str, clock: Clock, emit: Emit, seen: list[Row], *, attempt: int
+) -> AsyncIterator[None]:
     """While this lasts, tell who holds the restore up; `seen` has the latest of them."""
 
     async def watch() -> None:
@@ -177,7 +181,7 @@ async def _watching(target: Target, purpose: str, clock: Clock, emit: Emit, seen
                             message,
                             Severity.WARNING,
                             version="",
-                            attempt=1,
+                            attempt=attempt,
                             blockers=blockers,
                         )
                     )

@@ -26,7 +26,7 @@ from obstore.store import ObjectStore as Bucket
 from obstore.store import from_url
 
 from agent.core.backups import MANIFEST, disk_full
-from agent.errors import BackupError, InputError, NotFoundError
+from agent.errors import AgentError, BackupError, InputError, NotFoundError
 
 T = TypeVar("T")
 
@@ -112,7 +112,7 @@ class FolderStore:
 
     def _sweep(self) -> list[str]:
         swept = []
-        for unseen in sorted(self._root.glob(f"**/{_PARTIAL}*")):
+        for unseen in sorted(path for path in self._root.glob(f"*/{_PARTIAL}*") if path.is_dir()):
             lock = os.open(unseen, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -230,9 +230,14 @@ class BucketStore:
             upload = _BucketUpload(self, prefix=prefix, folder=folder)
             try:
                 yield upload
-            finally:
-                if not upload.published:
+            except BaseException as error:
+                try:
                     await asyncio.shield(self.delete(prefix))
+                except AgentError as left:
+                    error.add_note(f"and what was written of it is still there: {left.message}")
+                raise
+            if not upload.published:
+                await self.delete(prefix)
 
     def local(self, prefix: str) -> Path | None:  # noqa: ARG002 - the port's
         """See `ports.ObjectStore.local`: a bucket has no folder."""

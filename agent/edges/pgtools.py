@@ -168,8 +168,9 @@ class PostgresTools:
     async def restore(self, *, archive: Path, listing: str, before: str, after: str) -> None:
         """See `ports.PgTools.restore`.
 
-        psql gets BEGIN from here and, only after pg_restore has ended well, COMMIT. `--single-transaction` would also
-        commit what a damaged archive or a dying agent leaves half written: to psql both are the end of its input.
+        psql gets BEGIN from here, and COMMIT only after pg_restore has ended well and psql has said that all before is
+        done. `--single-transaction` would also commit what a damaged archive or a dying agent leaves half written: to
+        psql both are the end of its input.
         """
         tool = await self._best()
         with tempfile.TemporaryDirectory(prefix="deploy-agent-") as private:
@@ -186,7 +187,11 @@ class PostgresTools:
             reading = ["--file=-", f"--use-list={chosen}", str(archive)]
             async with (
                 self._run(
-                    tool, "psql", [*quiet, f"--dbname={self._extra}", "--file=-"], stdin=asyncio.subprocess.PIPE
+                    tool,
+                    "psql",
+                    [*quiet, f"--dbname={self._extra}", "--file=-"],
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
                 ) as psql,
                 self._run(tool, "pg_restore", reading, stdout=asyncio.subprocess.PIPE, connected=False) as source,
             ):
@@ -204,9 +209,10 @@ class PostgresTools:
 
     async def _feed(self, psql: Program, source: Program, before: str, after: str) -> bool:
         """Give psql its script, but no COMMIT if pg_restore fails; returns whether pg_restore did well."""
-        sink, stream = psql.process.stdin, source.process.stdout
+        sink, stream, answer = psql.process.stdin, source.process.stdout, psql.process.stdout
         assert sink is not None  # noqa: S101 - started with pipes
         assert stream is not None  # noqa: S101 - likewise
+        assert answer is not None  # noqa: S101 - likewise
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # psql has ended: its exit code tells why
             sink.write(f"BEGIN;\n{before}\n".encode())
             await sink.drain()
@@ -217,8 +223,11 @@ class PostgresTools:
                 await sink.drain()
             if await source.process.wait() != 0:
                 return False
-            sink.write(f"\n{after}\nCOMMIT;\n".encode())
+            sink.write(f"\n{after}\n\\echo done\n".encode())
             await sink.drain()
+            if await answer.readline():  # nothing: psql has ended
+                sink.write(b"COMMIT;\n")
+                await sink.drain()
             sink.close()
             await psql.process.wait()
         return True
@@ -302,7 +311,7 @@ def _connection(dsn: SecretStr, purpose: str) -> tuple[dict[str, str], str, list
 def _clean_environment() -> dict[str, str]:
     """Nothing of ours but what a program needs; no PG… of whoever started the agent, and English messages."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    return {**kept, "LC_ALL": "C", "PGPASSFILE": os.devnull, "PGCLIENTENCODING": "UTF8"}
+    return {**kept, "LC_ALL": "C", "PGCLIENTENCODING": "UTF8", "PGCONNECT_TIMEOUT": "10"}
 
 
 def _escaped(value: str) -> str:

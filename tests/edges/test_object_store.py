@@ -157,6 +157,16 @@ async def test_wrong_credentials_have_a_name_and_are_not_shown(s3: S3):
     assert caught.value.code == "backup.target_failed"
     assert s3.bucket in caught.value.message
     assert "geheim" not in str(caught.value)
+    with pytest.raises(BackupError) as caught:
+        await _upload_one(objects)
+    assert "p/one/a" in caught.value.message
+    assert "still there" in "".join(caught.value.__notes__)
+
+
+async def _upload_one(objects: ObjectStore) -> None:
+    async with objects.upload("p/one") as upload:
+        (upload.folder / "a").write_bytes(b"a")
+        await upload.keep("a")
 
 
 async def test_the_environment_gives_what_the_url_does_not(s3: S3, monkeypatch: pytest.MonkeyPatch):

@@ -213,7 +213,7 @@ async def test_cancelling_ends_the_program_and_its_children(tmp_path: Path, data
                 await running
         left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'deploy-agent/tools'"
         async with asyncio.timeout(10):
-            while await shop.value(left):  # noqa: ASYNC110 - the server's processes have no event to wait for
+            while await shop.value(left):
                 await asyncio.sleep(0.05)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import psycopg
@@ -194,7 +195,7 @@ async def test_a_cancelled_restore_changes_nothing_and_leaves_no_process(rich: K
             await running
     left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'deploy-agent/tools'"
     async with asyncio.timeout(10):
-        while await rich.value(left):  # noqa: ASYNC110 - the server's processes have no event to wait for
+        while await rich.value(left):
             await asyncio.sleep(0.05)
     assert (await rich.differences(before)).all == ()
 
@@ -217,6 +218,44 @@ async def test_a_restore_after_psql_was_killed_ends_well(rich: Kit, database: Da
         with pytest.raises(BackupError) as caught:
             await running
     assert caught.value.code == "backup.connection_lost"
+    assert (await rich.differences(damaged)).all == ()
+    await rich.restore(record)
+    assert (await rich.differences(before)).all == ()
+
+
+_AGENT = """
+import asyncio, sys
+from pathlib import Path
+from agent.edges.object_store import FolderStore
+from tests.edges.backup_kit import kit
+async def main():
+    folder = Path(sys.argv[2])
+    async with kit(sys.argv[1], FolderStore(folder / "backups"), folder, lock_timeout_s=60) as made:
+        [record] = await made.store.backups(project="demo")
+        await made.restore(record)
+asyncio.run(main())
+"""
+
+
+async def test_an_agent_killed_in_the_middle_changes_nothing_and_its_successor_ends_well(
+    rich: Kit, database: Database, tmp_path: Path
+):
+    record, before = await rich.take()
+    await rich.run(DAMAGE)
+    damaged = await rich.snapshot()
+    left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'deploy-agent/tools'"
+    waiting = f"{left} AND wait_event_type = 'Lock'"
+    async with await psycopg.AsyncConnection.connect(database.url, application_name="shop") as shop:
+        await shop.execute("SELECT FROM public.artists LIMIT 1")
+        agent = await asyncio.create_subprocess_exec(sys.executable, "-c", _AGENT, database.url, str(tmp_path))
+        async with rich.target.session(purpose="watch") as session:
+            while not await session.value(waiting):
+                assert agent.returncode is None
+        agent.kill()
+        await agent.wait()
+    async with asyncio.timeout(30):
+        while await rich.value(left):
+            await asyncio.sleep(0.05)
     assert (await rich.differences(damaged)).all == ()
     await rich.restore(record)
     assert (await rich.differences(before)).all == ()
