@@ -8,7 +8,8 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -141,7 +142,7 @@ async def scratch_database() -> AsyncIterator[tuple[Target, PgTools]]:
     async with embedded_postgres() as server:
         await server.create_database("scratch")
         await server.bootstrap_supabase("scratch")
-        url = SecretStr(server.url("scratch"))
+        url = SecretStr(server.admin_url("scratch"))
         yield PsycopgTarget(url), PostgresTools(url)
 
 
@@ -302,27 +303,39 @@ async def open_agent(settings: Settings) -> AsyncIterator[Agent]:
 
 
 @asynccontextmanager
-async def running_engine(settings: Settings, deps: Deps) -> AsyncIterator[Supervisor]:
+async def running_engine(
+    settings: Settings, deps: Deps, moved: Callable[[], None] = lambda: None
+) -> AsyncIterator[Supervisor]:
     """The durable engine in this process, alone on its volume; deploys that a dead worker left go on at once.
+
+    Args:
+        moved: called in this event loop when a deploy has changed its state.
 
     Raises:
         BusyError: `busy.volume`: another process has it.
     """
+    loop = asyncio.get_running_loop()
 
-    async def body(ctx: Ctx) -> str:
+    async def body(ctx: Ctx) -> str:  # on the engine's own event loop
         async with open_deps(settings) as own:
-            return await run_deploy(ctx, own)
+            return await run_deploy(ctx, replace(own, moved=lambda: _call_soon(loop, moved)))
 
-    # DBOS takes a second to import: HTTP answers meanwhile.
-    engine_module = await asyncio.to_thread(importlib.import_module, "agent.edges.engine")
     store_url = settings.store_url
     with lock_volume(settings.state_dir):
+        # DBOS takes a second to import: HTTP answers meanwhile.
+        engine_module = await asyncio.to_thread(importlib.import_module, "agent.edges.engine")
         if store_url is not None and store_url.get_secret_value().startswith("postgres"):
             url, executor = store_url.get_secret_value(), f"{settings.project}@{socket.gethostname()}"
         else:
             url, executor = f"sqlite:///{(settings.state_dir / 'engine.db').absolute()}", "local"
         async with engine_module.open_engine(url, executor_id=executor, body=body) as engine:
-            yield Supervisor(deps, engine, report)
+            yield Supervisor(deps, engine, report, scratch=scratch_database)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
+    """In another thread's event loop, if it has not ended."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(action)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from agent.core.models import (
     Failure,
     NewEvent,
     OutboxMessage,
+    OutboxState,
     Strategy,
 )
 from agent.core.states import Move, State
@@ -410,6 +411,10 @@ class DeployStore(Protocol):
 
     async def message_failed(self, message_id: int, *, error: str, due_at: datetime | None, now: datetime) -> None:
         """It did not; try again at `due_at`, or give it up (None: dead)."""
+        ...
+
+    async def undelivered(self) -> dict[tuple[str, OutboxState], int]:
+        """How many messages each target has that are pending or dead."""
         ...
 
     async def read_cursor(self, name: str) -> datetime | None:

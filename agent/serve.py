@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 
 import structlog
-import uvicorn
 
 from agent import __version__
 from agent.bootstrap import open_deps, outbox, report, report_error, running_engine
@@ -21,54 +21,83 @@ from agent.deploy.lookout import Lookout
 from agent.deploy.supervisor import Supervisor, queue
 from agent.edges.metrics import Metrics
 from agent.edges.scheduler import Cron, Schedule, Scheduler
-from agent.errors import AgentError
+from agent.errors import AgentError, BusyError, NotFoundError
 from agent.settings import Settings, WatchMode
 from agent.web.app import create_app
 from agent.web.backend import AgentStatus
+from agent.web.server import listening
 
 _log = structlog.get_logger("agent.serve")
 _ADOPT_EVERY_S = 1.0
 _LOOK_EVERY_S = 30.0
+_SILENT_AFTER = timedelta(seconds=30)  # an engine that did not answer for so long is not counted on
+_STORE_TIMEOUT_S = 5.0
+_LAST_NOTIFICATIONS_S = 5.0
 
 
 class Serving:
     """The agent behind the HTTP API; implements `web.Backend`."""
 
-    def __init__(self, settings: Settings, deps: Deps) -> None:
+    def __init__(self, settings: Settings, deps: Deps, lookout: Lookout) -> None:
         self._settings = settings
         self._deps = deps
+        self._lookout = lookout
         self._started_at = deps.clock.now()
         self._metrics = Metrics(deps.store, settings.project)
-        self._engine = self._condition("engine", ok=True, message="starting")
-        self.lookout = Lookout(deps, report)
+        self._supervisor: Supervisor | None = None
+        self._idle = "starting"
+        self._answered_at: datetime | None = None
 
-    def _condition(self, name: str, *, ok: bool, message: str) -> Condition:
-        return Condition(name=name, ok=ok, message=message, checked_at=self._deps.clock.now())
-
-    def engine_runs(self) -> None:
+    def begin(self, supervisor: Supervisor) -> None:
         """The engine runs."""
-        self._engine = self._condition("engine", ok=True, message="running")
+        self._supervisor = supervisor
+        self._idle = ""
 
-    def engine_failed(self, error: AgentError) -> None:
-        """The engine does not run, and why."""
-        self._engine = self._condition("engine", ok=False, message=error.message)
+    def end(self) -> None:
+        """The agent is stopping; nothing new is begun."""
+        self._supervisor = None
+        self._idle = "stopping"
+
+    async def adopt(self) -> None:
+        """Start what is queued, and remember that the engine answers."""
+        if self._supervisor is not None:
+            await self._supervisor.adopt()
+            self._answered_at = self._deps.clock.now()
+
+    def _condition(self, name: str, trouble: str, *, fine: str = "") -> Condition:
+        return Condition(name=name, ok=not trouble, message=trouble or fine, checked_at=self._deps.clock.now())
 
     async def conditions(self) -> list[Condition]:
         """See `web.Backend.conditions`."""
+        found = [
+            self._condition("store", await self._store_trouble(), fine="answers"),
+            self._condition("engine", self._engine_trouble(), fine="running"),
+        ]
+        if "target" not in self._lookout.conditions:
+            found.append(self._condition("target", "not looked at yet"))
+        return found + list(self._lookout.conditions.values())
+
+    async def _store_trouble(self) -> str:
         try:
-            await self._deps.store.deploys(project=self._settings.project, limit=1)
-            store = self._condition("store", ok=True, message="answers")
+            async with asyncio.timeout(_STORE_TIMEOUT_S):
+                await self._deps.store.deploys(project=self._settings.project, limit=1)
         except AgentError as error:
-            store = self._condition("store", ok=False, message=error.message)
-        not_yet = self._condition("target", ok=False, message="not looked at yet")
-        return [store, self._engine, self.lookout.conditions.get("target", not_yet)]
+            return error.message
+        except TimeoutError:
+            return f"has not answered for {_STORE_TIMEOUT_S:g} s"
+        return ""
+
+    def _engine_trouble(self) -> str:
+        if self._idle or self._answered_at is None:
+            return self._idle or "starting"
+        silence = self._deps.clock.now() - self._answered_at
+        return f"has not answered for {silence.total_seconds():.0f} s" if silence > _SILENT_AFTER else ""
 
     async def status(self) -> AgentStatus:
         """See `web.Backend.status`."""
         deploys = await self.deploys(states=(), limit=2)
-        running = [one for one in deploys if not one.is_final]
-        ended = [one for one in deploys if one.is_final]
         backups = await self.backups()
+        plan = self._lookout.plan
         return AgentStatus(
             version=__version__,
             project=self._settings.project,
@@ -76,11 +105,11 @@ class Serving:
             started_at=self._started_at,
             watch=self._settings.watch.mode.value,
             conditions=tuple(await self.conditions()),
-            pending=self.lookout.pending,
-            applied=self.lookout.applied,
-            last_backup=backups[0] if backups else None,
-            running=running[0] if running else None,
-            last=ended[0] if ended else None,
+            pending=self._lookout.pending,
+            applied=None if plan is None else len(plan.applied),
+            last_backup=next(iter(backups), None),
+            running=next((one for one in deploys if not one.is_final), None),
+            last=next((one for one in deploys if one.is_final), None),
         )
 
     async def plan(self, request: DeployRequest) -> Plan:
@@ -88,25 +117,32 @@ class Serving:
         return await service.plan(self._deps, request)
 
     async def request_deploy(self, request: DeployRequest) -> Deploy:
-        """See `web.Backend.request_deploy`."""
+        """See `web.Backend.request_deploy`. What is asked for while the engine starts waits for it."""
+        if self._idle == "stopping":
+            raise _not_now("stopping")
         return await queue(self._deps, request)
 
     async def request_cancel(self, deploy_id: str, reason: str) -> Deploy:
         """See `web.Backend.request_cancel`."""
-        deploy = await self._deps.store.get(deploy_id)
+        deploy = await self.deploy(deploy_id)
         return await self._deps.store.request_cancel(deploy.id, reason=reason, now=self._deps.clock.now())
 
     async def request_backup(self) -> BackupRecord:
         """See `web.Backend.request_backup`."""
-        return await service.backup(self._deps, lambda _: None)
+        if self._supervisor is None:
+            raise _not_now(self._idle)
+        return await self._supervisor.backup()
 
     async def deploys(self, *, states: Sequence[State], limit: int) -> list[Deploy]:
         """See `web.Backend.deploys`."""
         return await self._deps.store.deploys(project=self._settings.project, states=states, limit=limit)
 
     async def deploy(self, deploy_id: str) -> Deploy:
-        """See `web.Backend.deploy`."""
-        return await self._deps.store.get(deploy_id)
+        """See `web.Backend.deploy`. Those of other projects in a shared store are not shown."""
+        found = await self._deps.store.get(deploy_id)
+        if found.project != self._settings.project:
+            raise NotFoundError(f"there is no deploy {deploy_id!r}", code="notfound.deploy")
+        return found
 
     async def events(self, deploy_id: str, *, after: int, limit: int) -> list[Event]:
         """See `web.Backend.events`."""
@@ -118,19 +154,20 @@ class Serving:
 
     async def metrics(self) -> bytes:
         """See `web.Backend.metrics`."""
-        if self.lookout.pending is not None:
-            self._metrics.pending.set(len(self.lookout.pending))
-        target = self.lookout.conditions.get("target")
-        self._metrics.target_up.set(bool(target and target.ok))
-        await self._metrics.refresh(self._deps.clock.now())
-        return self._metrics.text()
+        return await self._metrics.exposition(
+            now=self._deps.clock.now(), conditions=await self.conditions(), pending=self._lookout.pending
+        )
+
+
+def _not_now(state: str) -> BusyError:
+    return BusyError(f"the agent is {state}", code=f"busy.{state}", hint="Try again when /readyz answers 200.")
 
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; then stop running deploys at their next safe point, and end.
 
     Raises:
-        InputError: a setting is wrong.
+        InputError: a setting is wrong; `settings.http_…`: the address cannot be listened on, or must not be.
         BusyError: `busy.volume`: another agent owns the state folder.
         StoreError: the store cannot be opened.
     """
@@ -138,135 +175,101 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    request = DeployRequest(project=settings.project, strategy=settings.deploy.strategy)
+    http = settings.http
     async with open_deps(settings) as deps, outbox(settings, deps) as box:
-        serving = Serving(settings, deps)
-        async with _http(settings, serving), _task(box.run()):
-            _log.info("serving", host=settings.http.host, port=settings.http.port, project=settings.project)
-            try:
-                await serving.lookout.look()
-                async with running_engine(settings, deps) as supervisor:
-                    serving.engine_runs()
-                    async with _ticking(settings, deps, supervisor, serving.lookout):
+        lookout = Lookout(deps, request.model_copy(update={"requested_by": "watch"}), report)
+        serving = Serving(settings, deps, lookout)
+        app = create_app(serving, default=request.model_copy(update={"requested_by": "api"}), token=http.token)
+        async with listening(app, host=http.host, port=http.port, local_only=http.token is None) as port:
+            _log.info("serving", host=http.host, port=port, project=settings.project)
+            async with _beside() as start:
+                start(_reported(lookout.look()))  # meanwhile: the engine takes a second to import
+                async with running_engine(settings, deps, box.wake) as supervisor:
+                    start(box.run())
+                    serving.begin(supervisor)
+                    async with _ticking(settings, deps, supervisor, serving, lookout):
                         await stop.wait()
-                        _log.info("stopping")
-                        await _stop_deploys(settings, deps, supervisor)
-            except AgentError as error:
-                serving.engine_failed(error)
-                raise
-        late = await box.drain(5.0)
+                    serving.end()
+                    await _stop_deploys(settings, deps, supervisor)
+        late = await box.drain(_LAST_NOTIFICATIONS_S)
         _log.info("stopped", undelivered=list(late))
 
 
 @asynccontextmanager
-async def _ticking(settings: Settings, deps: Deps, supervisor: Supervisor, lookout: Lookout) -> AsyncIterator[None]:
-    """The clock: schedules, watch, and what is queued."""
+async def _ticking(
+    settings: Settings, deps: Deps, supervisor: Supervisor, serving: Serving, lookout: Lookout
+) -> AsyncIterator[None]:
+    """The clock: what is queued, schedules, watch."""
+    async with _beside() as start:
 
-    running: set[asyncio.Task[None]] = set()
+        async def enqueue(kind: str, slot: str) -> None:
+            _log.info("schedule due", kind=kind, slot=slot)
+            start(_reported(lookout.look() if kind == "health" else supervisor.run_scheduled(kind)))
 
-    async def enqueue(kind: str, slot: str) -> None:
-        _log.info("schedule due", kind=kind, slot=slot)
-        work = lookout.look() if kind == "health" else supervisor.run_scheduled(kind)
-        task = asyncio.create_task(_reported(work))
-        running.add(task)
-        task.add_done_callback(running.discard)
-
-    async def adopt() -> None:
-        await supervisor.adopt()
-
-    async def watch() -> None:
-        await lookout.watch(deploy=settings.watch.mode is WatchMode.DEPLOY)
-
-    scheduler = Scheduler(
-        store=deps.store,
-        clock=deps.clock,
-        schedules=[
-            Schedule(name=one.name, kind=one.kind.value, cron=Cron(one.cron, time_zone=one.time_zone, name=one.name))
-            for one in settings.schedules
-        ],
-        enqueue=enqueue,
-        on_error=report_error,
-    )
-    scheduler.every("adopt", _ADOPT_EVERY_S, adopt)
-    if settings.watch.mode is WatchMode.OFF:
-        scheduler.every("look", _LOOK_EVERY_S, lookout.look)
-    else:
-        scheduler.every("watch", settings.watch.every_s, watch)
-    await supervisor.adopt()
-    await scheduler.start()
-    try:
-        yield
-    finally:
-        await scheduler.stop()
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _reported(work: Coroutine[None, None, None]) -> None:
-    """Something that a schedule asked for; that it failed is for the log, and its metrics for the alerts."""
-    try:
-        await work
-    except AgentError as error:
-        report_error(error)
+        scheduler = Scheduler(
+            store=deps.store,
+            clock=deps.clock,
+            schedules=[
+                Schedule(
+                    name=one.name, kind=one.kind.value, cron=Cron(one.cron, time_zone=one.time_zone, name=one.name)
+                )
+                for one in settings.schedules
+            ],
+            enqueue=enqueue,
+            on_error=report_error,
+        )
+        scheduler.every("adopt", _ADOPT_EVERY_S, serving.adopt)
+        if settings.watch.mode is WatchMode.DEPLOY:
+            scheduler.every("watch", settings.watch.every_s, lookout.watch)
+            start(_reported(lookout.watch()))
+        else:
+            off = settings.watch.mode is WatchMode.OFF
+            scheduler.every("look", _LOOK_EVERY_S if off else settings.watch.every_s, lookout.look)
+        await serving.adopt()
+        await scheduler.start()
+        try:
+            yield
+        finally:
+            await scheduler.stop()
 
 
 async def _stop_deploys(settings: Settings, deps: Deps, supervisor: Supervisor) -> None:
     """Cancel what runs, and wait until the database is in order again."""
-    for deploy_id in await supervisor.stop("the agent is stopping"):
-        try:
-            async with asyncio.timeout(settings.deploy.cancel_grace_s):
-                final = await service.follow(deps, deploy_id, lambda _: None)
-            report("deploy stopped", {"deploy_id": deploy_id, "state": str(final.state)})
-        except TimeoutError:
-            _log.error(
-                "deploy still running", deploy_id=deploy_id, hint="the next agent on this volume goes on with it"
-            )
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to the agent."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@asynccontextmanager
-async def _http(settings: Settings, serving: Serving) -> AsyncIterator[None]:
-    """The HTTP server, listening when the body starts.
-
-    Raises:
-        InputError: `settings.http_port`: the address cannot be listened on.
-    """
-    app = create_app(serving, project=settings.project, token=settings.http.token)
-    config = uvicorn.Config(
-        app,
-        host=settings.http.host,
-        port=settings.http.port,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-    )
-    server = _Server(config)
-    async with _task(server.serve()) as task:
-        while not server.started:
-            if task.done():
-                await task
-            await asyncio.sleep(0.01)
-        try:
-            yield
-        finally:
-            server.should_exit = True
-            await asyncio.wait([task], timeout=10)
-
-
-@asynccontextmanager
-async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Task[None]]:
-    """Something that runs beside the body, and ends with it."""
-    task = asyncio.create_task(work)
+    _log.info("stopping")
+    stopping = await supervisor.stop()
     try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(settings.deploy.cancel_grace_s):
+            for deploy_id in stopping:
+                final = await service.follow(deps, deploy_id, lambda _: None)
+                _log.info("deploy stopped", deploy_id=deploy_id, state=str(final.state))
+    except TimeoutError:
+        _log.error("deploys still running", hint="the next agent on this volume goes on with them")
+
+
+@asynccontextmanager
+async def _beside() -> AsyncIterator[Callable[[Coroutine[None, None, None]], None]]:
+    """Gives a function that starts something beside the body. It ends with the body; if it fails, so does the body."""
+    async with asyncio.TaskGroup() as group:
+        tasks: set[asyncio.Task[None]] = set()
+
+        def start(work: Coroutine[None, None, None]) -> None:
+            task = group.create_task(work)
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        try:
+            yield start
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _reported(work: Coroutine[None, None, object]) -> None:
+    """Something that a schedule asked for: that it failed is for the log, and its metrics for the alerts."""
+    try:
+        await work
+    except AgentError as error:
+        report_error(error)
+    except Exception:  # noqa: BLE001 - a bug in one errand must not end the deploy that runs beside it
+        _log.exception("failed in a way the agent does not know")

@@ -41,7 +41,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The ports, as bootstrap joined them. `jitter` gives numbers between 0 and 1."""
+    """The ports, as bootstrap joined them. `jitter` gives numbers between 0 and 1; `moved` hears of each new state."""
 
     target: Target
     tools: PgTools
@@ -54,6 +54,7 @@ class Deps:
     read_runbook: Callable[[], Runbook | None]
     options: Options
     backup: BackupOptions
+    moved: Callable[[], None] = lambda: None
 
 
 class Stop(Exception):  # noqa: N818 - it carries a failure, it is not one
@@ -119,7 +120,7 @@ class Run:
     async def move(self, state: State, move: Move, message: str, **fields: object) -> State:
         """Record a transition, after all events before it."""
         await self.emitter.flush()
-        return await self.deps.store.transition(
+        after = await self.deps.store.transition(
             self.deploy_id,
             expected=state,
             move=move,
@@ -127,6 +128,8 @@ class Run:
             message=message,
             **fields,  # type: ignore[arg-type]  # the store's own keywords, passed on
         )
+        self.deps.moved()
+        return after
 
     def check_cancelled(self) -> None:
         """Stop here if somebody asked to.

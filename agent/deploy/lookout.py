@@ -2,73 +2,93 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from agent.core.models import Condition, Deploy, DeployRequest, Severity
-from agent.core.states import FINAL, State
+from agent.core.planning import Plan
 from agent.deploy import service
 from agent.deploy.deps import Deps
-from agent.deploy.supervisor import Report, queue
-from agent.errors import AgentError
+from agent.deploy.supervisor import STOPPING, Report, queue
+from agent.errors import AgentError, TargetError
 
 
 class Lookout:
     """What was found at the last look.
 
+    `plan` is None while there is none: the database did not answer, or folder or runbook cannot be read.
+    `conditions`: `target`, whether the database answers; `plan`, whether what is pending could be deployed.
+
     Args:
         deps: the ports.
+        request: what `watch` deploys.
         report: told what changed, for the log.
     """
 
-    def __init__(self, deps: Deps, report: Report) -> None:
+    def __init__(self, deps: Deps, request: DeployRequest, report: Report) -> None:
         self._deps = deps
+        self._request = request
         self._report = report
-        self._planned = ""
-        self.pending: tuple[str, ...] | None = None
-        self.applied: int | None = None
+        self._looking = asyncio.Lock()
+        self._reported = ""
+        self.plan: Plan | None = None
         self.conditions: dict[str, Condition] = {}
 
+    @property
+    def pending(self) -> tuple[str, ...] | None:
+        """The versions that the database does not have, or None while that is not known."""
+        return None if self.plan is None else tuple(script.migration.version for script in self.plan.scripts)
+
     async def look(self) -> None:
-        """See whether the database answers and what is pending; remembered as conditions."""
-        request = DeployRequest(project=self._deps.options.project, requested_by="watch")
+        """Plan, and remember what was found."""
+        async with self._looking:
+            await self._look()
+
+    async def watch(self) -> None:
+        """Look, and deploy what is pending unless just that has been tried before.
+
+        A plan that did not succeed is not tried again until files, history or database change, except after the
+        agent itself was stopped. One that cannot run is queued too: the deploy refuses it, and everybody hears why.
+        """
+        async with self._looking:
+            await self._look()
+            if self.plan is None or not self.plan.scripts:
+                return
+            last = await self._deps.store.deploys(project=self._deps.options.project, limit=1)
+            if last and (not last[0].is_final or await self._tried(last[0], self.plan)):
+                return
+            request = self._request.model_copy(update={"plan_fingerprint": self.plan.fingerprint})
+            await queue(self._deps, request)
+
+    async def _look(self) -> None:
+        self.plan = None
         try:
-            plan = await service.plan(self._deps, request)
-        except AgentError as error:
-            self._remember("target", ok=not error.code.startswith("target."), message=error.message)
+            self.plan = await service.plan(self._deps, self._request)
+        except TargetError as error:
+            self._remember("target", ok=False, message=error.message)
+            self.conditions.pop("plan", None)
             return
-        self.pending = tuple(script.migration.version for script in plan.scripts)
-        self.applied = len(plan.applied)
-        self._remember("target", ok=True, message=f"{self._deps.target.label}: {len(self.pending)} pending")
-        if plan.fingerprint != self._planned:
-            self._planned = plan.fingerprint
+        except AgentError as error:
+            self._remember("target", ok=True, message=f"{self._deps.target.label} answers")
+            self._remember("plan", ok=False, message=error.message)
+            return
+        self._remember("target", ok=True, message=f"{self._deps.target.label} answers")
+        errors = [one.message for one in self.plan.findings if one.severity is Severity.ERROR]
+        self._remember("plan", ok=not errors, message=errors[0] if errors else f"{len(self.plan.scripts)} pending")
+        if self.plan.fingerprint != self._reported:
+            self._reported = self.plan.fingerprint
             self._report(
                 "plan changed",
-                {
-                    "pending": list(self.pending),
-                    "strategy": str(plan.strategy),
-                    "errors": [one.message for one in plan.findings if one.severity is Severity.ERROR],
-                },
+                {"pending": list(self.pending or ()), "strategy": str(self.plan.strategy), "errors": errors},
             )
 
-    async def watch(self, *, deploy: bool) -> Deploy | None:
-        """Look; if something is pending, nothing is wrong with it and it has not been tried yet, deploy it.
-
-        A plan that has failed once is not tried again until files, history or database change.
-        """
-        await self.look()
-        if not deploy or not self.pending or not self.conditions["target"].ok:
-            return None
-        last = await self._deps.store.deploys(project=self._deps.options.project, limit=1)
-        if last and (last[0].state not in FINAL or await self._same_plan(last[0])):
-            return None
-        request = DeployRequest(
-            project=self._deps.options.project, requested_by="watch", plan_fingerprint=self._planned
-        )
-        return await queue(self._deps, request)
-
-    async def _same_plan(self, deploy: Deploy) -> bool:
-        """Whether that deploy has tried exactly what is pending now."""
-        return deploy.request.plan_fingerprint == self._planned or (
-            deploy.state is not State.SUCCEEDED and deploy.versions == self.pending
-        )
+    async def _tried(self, deploy: Deploy, plan: Plan) -> bool:
+        """Whether that deploy was of this plan, and was not cut short by the end of an agent."""
+        stopped = deploy.failure is not None and deploy.failure.cause == "cancelled"
+        if stopped and deploy.cancel_reason == STOPPING:
+            return False
+        kept = await self._deps.store.get_evidence(deploy.id, "plan")
+        tried = Plan.model_validate_json(kept).fingerprint if kept else deploy.request.plan_fingerprint
+        return tried == plan.fingerprint
 
     def _remember(self, name: str, *, ok: bool, message: str) -> None:
         before = self.conditions.get(name)

@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from agent.core.models import BackupRecord, Deploy, DeployRequest, Event, NewEvent
+from agent.core.models import BackupRecord, Deploy, DeployRequest, Event
 from agent.deploy import service
 from agent.deploy.backup import prune, verify_backup
 from agent.deploy.deps import Deps
+from agent.deploy.upkeep import ScratchDatabase
+from agent.errors import BusyError
 
 Report = Callable[[str, dict[str, object]], None]
+
+STOPPING = "the agent is stopping"
+"""Why a deploy is cancelled when its agent ends; the next agent's watch may try it again."""
+
+_RETRY_CAP_S = 60.0  # between two workflows of one deploy
+_LOOK_AGAIN_S = 1.0
 
 
 class Workflows(Protocol):
@@ -42,26 +51,36 @@ class Supervisor:
         deps: the ports.
         workflows: the engine.
         report: told what happened, for the log: a constant message and its fields.
+        scratch: opens an empty Supabase-like database, to restore backups there.
     """
 
-    def __init__(self, deps: Deps, workflows: Workflows, report: Report) -> None:
+    def __init__(self, deps: Deps, workflows: Workflows, report: Report, *, scratch: ScratchDatabase) -> None:
         self._deps = deps
         self._workflows = workflows
         self._report = report
+        self._scratch = scratch
+        self._not_before: dict[str, datetime] = {}
+        self._backing_up = asyncio.Lock()
 
     async def adopt(self) -> list[str]:
         """Start every deploy that is not final and that no workflow runs.
 
+        One whose workflow was broken off is started again at once, and after pauses that grow to a minute.
+
         Returns:
             The ids of all deploys that are not final, oldest first.
         """
-        deploys = await self._deps.store.deploys(project=self._deps.options.project, states=service.OPEN_STATES)
+        deploys = await self._open_deploys()
         running = await self._workflows.unfinished() if deploys else set()
+        now = self._deps.clock.now()
         for deploy in reversed(deploys):
-            if deploy.id not in running:
+            if deploy.id not in running and now >= self._not_before.get(deploy.id, now):
                 attempt = await self._workflows.attempts(deploy.id)
                 self._report("deploy started", {"deploy_id": deploy.id, "attempt": attempt})
                 await self._workflows.start(deploy.id, attempt=attempt)
+                pause = min(2.0**attempt - 1, _RETRY_CAP_S)
+                self._not_before[deploy.id] = now + timedelta(seconds=pause)
+        self._not_before = {one.id: self._not_before[one.id] for one in deploys if one.id in self._not_before}
         return [deploy.id for deploy in reversed(deploys)]
 
     async def follow(self, deploy_id: str, on_event: Callable[[Event], None]) -> Deploy:
@@ -81,11 +100,31 @@ class Supervisor:
             ending.cancel()
             await asyncio.gather(following, ending, return_exceptions=True)
 
+    async def backup(self) -> BackupRecord:
+        """Take a backup now. Its progress is nobody's; its outcome is reported.
+
+        Raises:
+            BusyError: `busy.deploying`: a deploy is running, which has its own backup, and whose migrations would
+                wait for this one's locks; `busy.backup`: another backup is being taken.
+        """
+        await service.no_deploy_runs(self._deps)
+        if self._backing_up.locked():
+            raise BusyError(
+                "a backup is being taken already",
+                code="busy.backup",
+                hint="Wait until `deploy-agent backup list` shows it.",
+            )
+        async with self._backing_up:
+            record = await service.backup(self._deps, lambda _: None)
+        self._report("backup taken", {"backup_id": record.id, "bytes": record.bytes})
+        return record
+
     async def run_scheduled(self, kind: str) -> None:
-        """Do what a schedule asks for: `backup`, `verify` or `prune`."""
+        """Do what a schedule asks for: `backup` (as soon as no deploy runs), `verify` or `prune`."""
         if kind == "backup":
-            record = await service.backup(self._deps, self._ignore)
-            self._report("backup taken", {"backup_id": record.id, "bytes": record.bytes})
+            while await self._open_deploys():
+                await self._deps.clock.sleep(_LOOK_AGAIN_S)
+            await self.backup()
         elif kind == "prune":
             gone = await prune(
                 objects=self._deps.objects,
@@ -98,10 +137,14 @@ class Supervisor:
         elif kind == "verify":
             await self._verify_last()
 
-    async def _verify_last(self) -> BackupRecord | None:
+    async def _open_deploys(self) -> list[Deploy]:
+        return await self._deps.store.deploys(project=self._deps.options.project, states=service.OPEN_STATES)
+
+    async def _verify_last(self) -> None:
+        """Restore the newest backup on a scratch database; nothing to do while there is none."""
         records = await self._deps.store.backups(project=self._deps.options.project)
         if not records:
-            return None
+            return
         record = await verify_backup(
             tools=self._deps.tools,
             objects=self._deps.objects,
@@ -109,20 +152,16 @@ class Supervisor:
             clock=self._deps.clock,
             backup=records[0],
             options=self._deps.backup,
+            scratch=self._scratch,
         )
         self._report("backup verified", {"backup_id": record.id, "state": str(record.state)})
-        return record
 
-    async def stop(self, reason: str) -> list[str]:
+    async def stop(self) -> list[str]:
         """Ask every running deploy to stop at its next safe point; returns their ids."""
-        deploys = await self._deps.store.deploys(project=self._deps.options.project, states=service.OPEN_STATES)
+        deploys = await self._open_deploys()
         for deploy in deploys:
-            await self._deps.store.request_cancel(deploy.id, reason=reason, now=self._deps.clock.now())
+            await self._deps.store.request_cancel(deploy.id, reason=STOPPING, now=self._deps.clock.now())
         return [deploy.id for deploy in deploys]
-
-    @staticmethod
-    def _ignore(event: NewEvent) -> None:
-        """A scheduled backup's progress is nobody's; its outcome is logged."""
 
 
 async def queue(deps: Deps, request: DeployRequest) -> Deploy:

@@ -12,10 +12,13 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, StepOptions, WorkflowHandle
+from dbos import error as dbos_error
+from sqlalchemy.exc import SQLAlchemyError
 
 from agent.errors import AgentError, StoreError
 from agent.ports import Ctx
@@ -27,8 +30,8 @@ _APPLICATION_VERSION = "deploy-1"
 _NAME = "deploy-agent"
 _WORKFLOW = "deploy"
 
-type_of_body = Callable[[Ctx], Awaitable[str]]
-_body: type_of_body | None = None
+Body = Callable[[Ctx], Awaitable[str]]
+_body: Body | None = None
 
 
 class DbosCtx:
@@ -62,6 +65,7 @@ class Engine:
     """The engine while it runs. Workflows run on an event loop of their own, in a thread of the engine's.
 
     Only DBOS's synchronous calls are used, each in a thread: its async ones take over the calling loop's executor.
+    Every call may raise StoreError `engine.failed`: the engine's own database refused.
     """
 
     def __init__(self) -> None:
@@ -77,11 +81,11 @@ class Engine:
         """
 
         def start() -> WorkflowHandle[str]:
-            with SetWorkflowID(f"{deploy_id}.{attempt}" if attempt else deploy_id):
+            with SetWorkflowID(_workflow_id(deploy_id, attempt)):
                 # typed for plain functions; of a coroutine it gives a handle of what is awaited
                 return DBOS.start_workflow(_deploy, deploy_id)  # type: ignore[arg-type]
 
-        self._handles[deploy_id] = await asyncio.to_thread(start)
+        self._handles[deploy_id] = await _asked(start)
 
     async def unfinished(self) -> set[str]:
         """The deploys whose workflow is waiting or running, here or in a worker that died."""
@@ -92,7 +96,7 @@ class Engine:
             )
             return {row.workflow_id.partition(".")[0] for row in rows}
 
-        return await asyncio.to_thread(ask)
+        return await _asked(ask)
 
     async def attempts(self, deploy_id: str) -> int:
         """How many workflows a deploy has had."""
@@ -100,13 +104,7 @@ class Engine:
         def ask() -> int:
             return len(DBOS.list_workflows(workflow_id_prefix=deploy_id, load_input=False, load_output=False))
 
-        return await asyncio.to_thread(ask)
-
-    async def _handle(self, deploy_id: str) -> WorkflowHandle[str]:
-        if deploy_id in self._handles:
-            return self._handles[deploy_id]
-        attempt = await self.attempts(deploy_id) - 1
-        return await asyncio.to_thread(DBOS.retrieve_workflow, f"{deploy_id}.{attempt}" if attempt > 0 else deploy_id)
+        return await _asked(ask)
 
     async def ended(self, deploy_id: str) -> None:
         """Wait until the deploy's workflow has ended, here or wherever it runs.
@@ -114,8 +112,9 @@ class Engine:
         Raises:
             AgentError: the workflow was broken off (the store refused); the deploy is not final.
         """
+        handle = await self._handle(deploy_id)
         try:
-            await asyncio.to_thread((await self._handle(deploy_id)).get_result)
+            await asyncio.to_thread(handle.get_result)
         except AgentError:
             raise
         except Exception as error:
@@ -125,9 +124,30 @@ class Engine:
                 hint="Start the agent again: it goes on with the deploy where it was.",
             ) from error
 
+    async def _handle(self, deploy_id: str) -> WorkflowHandle[str]:
+        if deploy_id in self._handles:
+            return self._handles[deploy_id]
+        attempt = max(await self.attempts(deploy_id) - 1, 0)
+        return await _asked(partial(DBOS.retrieve_workflow, _workflow_id(deploy_id, attempt)))
+
+
+def _workflow_id(deploy_id: str, attempt: int) -> str:
+    return f"{deploy_id}.{attempt}" if attempt else deploy_id
+
+
+async def _asked(call: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(call)
+    except (dbos_error.DBOSException, SQLAlchemyError) as error:
+        raise StoreError(
+            f"the engine's database refuses ({type(error).__name__})",
+            code="engine.failed",
+            hint="See the agent's log. Deploys go on where they were as soon as it answers again.",
+        ) from error
+
 
 @asynccontextmanager
-async def open_engine(url: str, *, executor_id: str, body: type_of_body) -> AsyncIterator[Engine]:
+async def open_engine(url: str, *, executor_id: str, body: Body) -> AsyncIterator[Engine]:
     """Start the engine; what a dead worker of the same executor id left is picked up at once.
 
     Args:

@@ -1,35 +1,103 @@
-"""Prometheus metrics, derived from what the store holds: counters survive a restart of the agent.
+"""Prometheus metrics, derived from what the store holds: counters go on where they were when the agent restarts.
 
-Names follow https://prometheus.io/docs/practices/naming/: base units, `_total` for counters.
+Names follow https://prometheus.io/docs/practices/naming/: base units, `_total` for counters. What is not known has no
+series, instead of a made-up zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     Info,
+    Metric,
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.registry import Collector
 
 from agent import __version__
-from agent.core.models import BackupRecord, BackupState, Deploy, Event, EventKind
+from agent.core.models import (
+    BackupRecord,
+    BackupState,
+    Condition,
+    Deploy,
+    Event,
+    EventKind,
+    Severity,
+    Verdict,
+)
+from agent.core.states import FINAL, State
 from agent.ports import DeployStore
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` series beside each counter is noise
 
+RUNBOOK_PREFIX = "deploy_agent_runbook_"
+GAUGES = {
+    "deploy_agent_deploys_running": ("Deploys that have not ended yet.", ()),
+    "deploy_agent_last_deploy_timestamp_seconds": ("When the last deploy with this outcome ended.", ("outcome",)),
+    "deploy_agent_pending_migrations": ("Migrations in the folder that the database does not have.", ()),
+    "deploy_agent_condition_ok": (
+        "1 if the condition was met when last looked at: store, engine, target, plan.",
+        ("condition",),
+    ),
+    "deploy_agent_backups": ("Backups by state.", ("state",)),
+    "deploy_agent_backup_last_timestamp_seconds": ("When the last backup was taken.", ()),
+    "deploy_agent_backup_age_seconds": ("Age of the last backup.", ()),
+    "deploy_agent_backup_size_bytes": ("Size of the last backup.", ()),
+    "deploy_agent_backup_verified": ("1 if the last backup has been restored and compared.", ()),
+    "deploy_agent_backup_last_verified_timestamp_seconds": ("When a backup was last restored and compared.", ()),
+    "deploy_agent_notifications_undelivered": (
+        "Messages that wait for their delivery (pending) or were given up (dead).",
+        ("target", "state"),
+    ),
+}
+
 # Seconds: a step may take a tenth of one, or hours.
 _BUCKETS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 14400)
+_PAGE = 100
+_LAST_WORDS = timedelta(minutes=1)  # a deploy's last events come after its last state
+
+_Labels = tuple[tuple[str, str], ...]
+
+
+class _Gauges(Collector):
+    """Gauges whose series, and label names, come and go."""
+
+    def __init__(self, helps: Iterable[tuple[str, str]] = ()) -> None:
+        self._helps = dict(helps)
+        self._samples: dict[str, dict[_Labels, float]] = {name: {} for name in self._helps}
+
+    def clear(self, name: str, *, help_text: str = "") -> None:
+        """Forget the samples of a gauge, which may be a new one."""
+        self._helps.setdefault(name, help_text)
+        self._samples[name] = {}
+
+    def clear_all(self) -> None:
+        """Forget all samples."""
+        for name in self._samples:
+            self.clear(name)
+
+    def show(self, name: str, value: float, **labels: str) -> None:
+        """Set one sample."""
+        self._samples[name][tuple(sorted(labels.items()))] = value
+
+    def collect(self) -> Iterator[Metric]:
+        """See `prometheus_client.registry.Collector`."""
+        for name, samples in self._samples.items():
+            family = Metric(name, self._helps[name], "gauge")
+            for labels, value in samples.items():
+                family.add_sample(name, dict(labels), value)
+            yield family
 
 
 class Metrics:
-    """One registry; `refresh` brings it up to date, `text` renders it.
+    """One registry, brought up to date from the store whenever it is read.
 
     Args:
         store: where deploys, events and backups are read from.
@@ -39,19 +107,15 @@ class Metrics:
     def __init__(self, store: DeployStore, project: str) -> None:
         self._store = store
         self._project = project
-        self._seen: dict[str, int] = {}
-        self._final: set[str] = set()
+        self._reading = asyncio.Lock()
+        self._seen: dict[str, int] = {}  # unsettled deploys: the last event that is counted
+        self._final: set[str] = set()  # deploys whose outcome is counted
+        self._settled: set[str] = set()  # deploys whose events are all counted
+        self._ended: dict[State, float] = {}  # outcome: when the last deploy with it ended
+        self._measured_by: dict[str, str] = {}  # runbook metric: the deploy that measured it last
         self.registry = registry = CollectorRegistry()
-        self._runbook: dict[str, Gauge] = {}
         Info("deploy_agent_build", "The agent's version.", registry=registry).info({"version": __version__})
         self._deploys = Counter("deploy_agent_deploys", "Deploys that have ended.", ["outcome"], registry=registry)
-        self._running = Gauge("deploy_agent_deploy_running", "1 while a deploy runs.", registry=registry)
-        self._last = Gauge(
-            "deploy_agent_last_deploy_timestamp_seconds",
-            "When the last deploy with this outcome ended.",
-            ["outcome"],
-            registry=registry,
-        )
         self._steps = Histogram(
             "deploy_agent_step_duration_seconds",
             "How long the steps of deploys took.",
@@ -74,52 +138,66 @@ class Metrics:
         self._rungs = Counter(
             "deploy_agent_restore_rungs", "Rungs of the ladder that were tried.", ["rung", "ok"], registry=registry
         )
-        self._backup_time = Gauge(
-            "deploy_agent_backup_last_timestamp_seconds", "When the last backup was taken.", registry=registry
-        )
-        self._backup_age = Gauge("deploy_agent_backup_age_seconds", "Age of the last backup.", registry=registry)
-        self._backup_size = Gauge("deploy_agent_backup_size_bytes", "Size of the last backup.", registry=registry)
-        self._backup_verified = Gauge(
-            "deploy_agent_backup_verified", "1 if the last backup has been restored and compared.", registry=registry
-        )
-        self._backups = Gauge("deploy_agent_backups", "Backups by state.", ["state"], registry=registry)
-        self.pending = Gauge(
-            "deploy_agent_pending_migrations",
-            "Migrations in the folder that the database does not have.",
-            registry=registry,
-        )
-        self.target_up = Gauge(
-            "deploy_agent_target_up", "1 if the database answered the last health look.", registry=registry
-        )
-        self._outbox = Gauge(
-            "deploy_agent_notifications_due", "Notifications that are due and not delivered yet.", registry=registry
-        )
+        # What can happen is there from the start: the first increase would not be one otherwise.
+        for outcome in sorted(FINAL):
+            self._deploys.labels(outcome)
+        for verdict in Verdict:
+            for severity in Severity:
+                self._checks.labels(verdict, severity)
+        self._gauges = _Gauges((name, text) for name, (text, _) in GAUGES.items())
+        self._runbook = _Gauges()
+        registry.register(self._gauges)
+        registry.register(self._runbook)
 
-    async def refresh(self, now: datetime) -> None:
-        """Read what is new in the store."""
-        deploys = await self._store.deploys(project=self._project, limit=1000)
-        self._running.set(sum(not one.is_final for one in deploys))
-        for deploy in reversed(deploys):
-            if deploy.id not in self._final:
-                await self._follow(deploy)
-        self._show_backups(await self._store.backups(project=self._project), now)
-        self._outbox.set(len(await self._store.due_messages(now=now, limit=1000)))
+    async def exposition(
+        self, *, now: datetime, conditions: Sequence[Condition], pending: Sequence[str] | None
+    ) -> bytes:
+        """Read what is new in the store, and render everything in text format 0.0.4.
 
-    def text(self) -> bytes:
-        """The exposition."""
-        return generate_latest(self.registry)
+        Args:
+            now: the time.
+            conditions: how store, engine, target and plan were last found.
+            pending: the versions that the database does not have, or None while that is not known.
 
-    async def _follow(self, deploy: Deploy) -> None:
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        async with self._reading:  # two scrapes at once must not count an event twice
+            unsettled = await self._unsettled()
+            for deploy in unsettled:
+                await self._count_deploy(deploy, now)
+            backups = await self._store.backups(project=self._project)
+            undelivered = await self._store.undelivered()
+            self._gauges.clear_all()
+            self._show_state(unsettled, conditions, pending)
+            self._show_backups(backups, now)
+            for (target, state), count in undelivered.items():
+                self._gauges.show("deploy_agent_notifications_undelivered", count, target=target, state=state)
+            return generate_latest(self.registry)
+
+    async def _unsettled(self) -> list[Deploy]:
+        """Every deploy that is not counted to its end yet, oldest first."""
+        limit = _PAGE
+        while True:
+            found = await self._store.deploys(project=self._project, limit=limit)
+            if len(found) < limit or found[-1].id in self._settled:
+                return [deploy for deploy in reversed(found) if deploy.id not in self._settled]
+            limit *= 4
+
+    async def _count_deploy(self, deploy: Deploy, now: datetime) -> None:
         while events := await self._store.events(deploy.id, after=self._seen.get(deploy.id, 0)):
             for event in events:
+                self._seen[deploy.id] = event.seq
                 self._count(event)
-            self._seen[deploy.id] = events[-1].seq
-        if deploy.is_final:
+        if deploy.finished_at is None:
+            return
+        if deploy.id not in self._final:
             self._final.add(deploy.id)
-            self._seen.pop(deploy.id, None)
             self._deploys.labels(deploy.state).inc()
-            if deploy.finished_at:
-                self._last.labels(deploy.state).set(deploy.finished_at.timestamp())
+            self._ended[deploy.state] = deploy.finished_at.timestamp()
+        if now - deploy.finished_at > _LAST_WORDS:
+            self._settled.add(deploy.id)
+            self._seen.pop(deploy.id, None)
 
     def _count(self, event: Event) -> None:
         data = event.data
@@ -135,25 +213,39 @@ class Metrics:
             case EventKind.RUNG:
                 self._rungs.labels(str(data["rung"]), str(data["ok"]).lower()).inc()
             case EventKind.METRIC:
-                self._set_runbook_metric(data["name"], data["labels"], data["value"])
+                self._measure(event)
             case _:
                 pass
 
-    def _set_runbook_metric(self, name: str, labels: dict[str, str], value: float) -> None:
-        full = f"deploy_agent_runbook_{name}"
-        gauge = self._runbook.get(full)
-        if gauge is None:
-            gauge = self._runbook[full] = Gauge(
-                full, "From the runbook's metrics.", sorted(labels), registry=self.registry
-            )
-        (gauge.labels(**labels) if labels else gauge).set(value)
+    def _measure(self, event: Event) -> None:
+        """A value of the runbook's; those of the deploy before, with whatever labels, are gone."""
+        name = RUNBOOK_PREFIX + event.data["name"]
+        if self._measured_by.get(name) != event.deploy_id:
+            self._measured_by[name] = event.deploy_id
+            self._runbook.clear(name, help_text="Measured by the runbook's last deploy.")
+        self._runbook.show(name, float(event.data["value"]), **event.data["labels"])
+
+    def _show_state(
+        self, deploys: Sequence[Deploy], conditions: Sequence[Condition], pending: Sequence[str] | None
+    ) -> None:
+        self._gauges.show("deploy_agent_deploys_running", sum(not one.is_final for one in deploys))
+        for outcome, moment in self._ended.items():
+            self._gauges.show("deploy_agent_last_deploy_timestamp_seconds", moment, outcome=outcome)
+        for one in conditions:
+            self._gauges.show("deploy_agent_condition_ok", one.ok, condition=one.name)
+        if pending is not None:
+            self._gauges.show("deploy_agent_pending_migrations", len(pending))
 
     def _show_backups(self, backups: Sequence[BackupRecord], now: datetime) -> None:
         for state in BackupState:
-            self._backups.labels(state).set(sum(one.state is state for one in backups))
-        if backups:
-            last = backups[0]
-            self._backup_time.set(last.created_at.timestamp())
-            self._backup_age.set((now - last.created_at).total_seconds())
-            self._backup_size.set(last.bytes)
-            self._backup_verified.set(last.state is BackupState.VERIFIED)
+            self._gauges.show("deploy_agent_backups", sum(one.state is state for one in backups), state=state)
+        if not backups:
+            return
+        last = backups[0]
+        self._gauges.show("deploy_agent_backup_last_timestamp_seconds", last.created_at.timestamp())
+        self._gauges.show("deploy_agent_backup_age_seconds", (now - last.created_at).total_seconds())
+        self._gauges.show("deploy_agent_backup_size_bytes", last.bytes)
+        self._gauges.show("deploy_agent_backup_verified", last.state is BackupState.VERIFIED)
+        verified = [one.verified_at.timestamp() for one in backups if one.verified_at is not None]
+        if verified:
+            self._gauges.show("deploy_agent_backup_last_verified_timestamp_seconds", max(verified))

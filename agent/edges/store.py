@@ -383,6 +383,15 @@ class SqlStore:
         query = select(outbox).where(outbox.c.state == str(state)).order_by(outbox.c.id.desc()).limit(limit)
         return [to_message(row) for row in await self._rows(query)]
 
+    async def undelivered(self) -> dict[tuple[str, OutboxState], int]:
+        """See `DeployStore.undelivered`. Of all targets, also of those that the settings no longer have."""
+        query = (
+            select(outbox.c.target, outbox.c.state, func.count().label("messages"))
+            .where(outbox.c.state != str(OutboxState.SENT))
+            .group_by(outbox.c.target, outbox.c.state)
+        )
+        return {(row.target, OutboxState(row.state)): row.messages for row in await self._rows(query)}
+
     # --- schedules ---
 
     async def read_cursor(self, name: str) -> datetime | None:

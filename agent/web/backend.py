@@ -1,4 +1,4 @@
-"""What the HTTP side needs of the agent; `bootstrap` fills it."""
+"""What the HTTP side needs of the agent; `agent.serve` fills it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from agent.core.models import BackupRecord, Condition, Deploy, DeployRequest, Ev
 from agent.core.planning import Plan
 from agent.core.states import State
 
+ESSENTIAL = frozenset({"store", "engine", "target"})
+"""The conditions without which the agent is not ready; the others only make it unhealthy."""
+
 
 class AgentStatus(Model):
-    """The agent at one look. `pending` and `applied` are None while the database has not answered yet."""
+    """The agent at one look. `pending` and `applied` are None while the plan is not known."""
 
     version: str
     project: str
@@ -28,10 +31,10 @@ class AgentStatus(Model):
 
 
 class Backend(Protocol):
-    """The agent, as its HTTP API sees it."""
+    """The agent, as its HTTP API sees it. Everything may raise AgentError."""
 
     async def conditions(self) -> list[Condition]:
-        """What was last found of store, engine and database; answers at once."""
+        """How store, engine, target and plan were last found; answers within seconds, whatever hangs."""
         ...
 
     async def status(self) -> AgentStatus:
@@ -43,7 +46,11 @@ class Backend(Protocol):
         ...
 
     async def request_deploy(self, request: DeployRequest) -> Deploy:
-        """Queue a deploy. Raises BusyError while another one runs."""
+        """Queue a deploy.
+
+        Raises:
+            BusyError: `busy.deploying`: another one is not final yet; `busy.stopping`: the agent is ending.
+        """
         ...
 
     async def request_cancel(self, deploy_id: str, reason: str) -> Deploy:
@@ -51,7 +58,11 @@ class Backend(Protocol):
         ...
 
     async def request_backup(self) -> BackupRecord:
-        """Take a backup now."""
+        """Take a backup now.
+
+        Raises:
+            BusyError: `busy.deploying`, `busy.backup`: a deploy, or another backup, is running.
+        """
         ...
 
     async def deploys(self, *, states: Sequence[State], limit: int) -> list[Deploy]:

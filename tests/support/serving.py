@@ -1,0 +1,170 @@
+"""`deploy-agent serve` as a process of its own, and what it says while it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+TOKEN = "a-token-of-the-tests-0123456789"
+PATIENCE_S = 60.0  # for a loaded machine; nothing waits so long when all is well
+
+
+class Agent:
+    """A running `serve`. Its log is read as it comes."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.log: list[dict[str, Any]] = []
+        self.raw: list[str] = []
+        self._news = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self._http: httpx.Client | None = None
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._news:
+                self.raw.append(line)
+                if line.startswith("{"):
+                    self.log.append(json.loads(line))
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def said(self, event: str, **fields: Any) -> list[dict[str, Any]]:
+        """The log's lines of that message and with those fields."""
+        with self._news:
+            return [one for one in self.log if one.get("event") == event and fields.items() <= one.items()]
+
+    def wait_for(self, event: str, **fields: Any) -> dict[str, Any]:
+        """Block until the log says so; the first such line."""
+        with self._news:
+            self._news.wait_for(lambda: self._ended or self.said(event, **fields), PATIENCE_S)
+            found = self.said(event, **fields)
+        assert found, f"the log never said {event!r}:\n{''.join(self.raw)}"
+        return found[0]
+
+    @property
+    def http(self) -> httpx.Client:
+        if self._http is None:
+            port = self.wait_for("serving")["port"]
+            self._http = httpx.Client(
+                base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {TOKEN}"}, timeout=PATIENCE_S
+            )
+        return self._http
+
+    def get(self, path: str, **params: Any) -> Any:
+        answer = self.http.get(path, params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def wait_until(self, what: Callable[[], Any]) -> Any:
+        """Ask again until the answer is true; that answer."""
+        until = time.monotonic() + PATIENCE_S
+        while not (found := what()):
+            assert time.monotonic() < until, "".join(self.raw)
+            assert self.process.poll() is None, "".join(self.raw)
+            time.sleep(0.05)
+        return found
+
+    def ready(self) -> Agent:
+        self.wait_until(lambda: self.http.get("/readyz").status_code == 200)
+        return self
+
+    def deploy(self, **order: Any) -> str:
+        """Ask for a deploy; its id."""
+        answer = self.http.post("/api/v1/deploys", json=order)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["id"]
+
+    def ended(self, deploy_id: str) -> dict[str, Any]:
+        """Wait until the deploy is final."""
+
+        def look() -> dict[str, Any] | None:
+            [found] = [one for one in self.get("/api/v1/deploys") if one["id"] == deploy_id]
+            return found if found["finished_at"] else None
+
+        return self.wait_until(look)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Signal, and wait for its end; the exit code."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        code = self.process.wait(PATIENCE_S)
+        self._reader.join()
+        return code
+
+    def close(self) -> None:
+        if self._http is not None:
+            self._http.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+
+
+def write_config(folder: Path, url: str, **settings: Any) -> Path:
+    """A settings file (JSON is YAML) with everything under `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "migrations").mkdir(exist_ok=True)
+    path = folder / "deploy-agent.yaml"
+    path.write_text(
+        json.dumps(
+            {
+                "project": "test",
+                "database_url": url,
+                "migrations": str(folder / "migrations"),
+                "runbook": str(folder / "deploy.yaml"),
+                "state_dir": str(folder / "state"),
+                "backup": {"min_bytes": 0},
+                "http": {"port": 0, "token": TOKEN},
+                "log": {"format": "json"},
+                **settings,
+            }
+        )
+    )
+    return path
+
+
+def command(config: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "agent", *arguments, "--config", str(config)]
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("DEPLOY_AGENT_")}
+
+
+@contextmanager
+def serving(config: Path) -> Iterator[Agent]:
+    """The agent during the `with`; killed at its end if it still runs."""
+    process = subprocess.Popen(
+        command(config, "serve"),
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    agent = Agent(process)
+    try:
+        yield agent
+    finally:
+        agent.close()
