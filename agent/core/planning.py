@@ -7,11 +7,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from pydantic import Field
+
 from agent.core.migrations import Folder, Migration
 from agent.core.models import Finding, Model, RunMode, Severity, Strategy
 from agent.core.splitter import split
 from agent.core.statements import Script, analyse, committing_procedures, unsafe_enum_use
 from agent.core.syntax import PARSER_MAJOR
+from agent.core.units import Span
 
 _IGNORED = re.compile(r"[\s;]+")
 _MODES = {
@@ -33,7 +36,7 @@ class Plan(Model):
 
     `scripts`: the pending migrations in the order they run. `applied`: the history's versions. `strategy`: never
     `auto`. `reason`: why that strategy, in words. `fingerprint`: SHA-256 (hexadecimal) of files, history, options and
-    the database's definition.
+    the database's definition. `expected`: how long the runbook says each version takes at this `volume` of data.
     """
 
     project: str
@@ -43,6 +46,8 @@ class Plan(Model):
     reason: str
     findings: tuple[Finding, ...]
     fingerprint: str
+    volume: str = ""
+    expected: dict[str, Span] = Field(default_factory=dict)
 
     @property
     def errors(self) -> tuple[Finding, ...]:

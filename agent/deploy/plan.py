@@ -8,6 +8,7 @@ from agent import sql
 from agent.core.models import DeployRequest
 from agent.core.planning import Plan, build_plan
 from agent.core.runbook import Runbook
+from agent.deploy.checks import measure_volume
 from agent.deploy.deps import Deps
 from agent.deploy.snapshot import application_schemas, read_catalog, read_history
 from agent.ports import Session
@@ -17,10 +18,13 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
     """What a deploy would do now. Reads; changes nothing.
 
     Raises:
-        InputError: the folder or a file in it cannot be read.
+        InputError: the folder or a file in it cannot be read; `runbook.volume_failed`.
     """
     folder = deps.read_folder()
     async with session.transaction(read_only=True, repeatable=True):
+        volume = ""
+        if runbook is not None and runbook.volumes is not None:
+            volume, _ = await measure_volume(session, runbook.volumes)
         version = await session.value(sql.load("target/version"))
         history = await read_history(session)
         schemas = await application_schemas(session, deps.options.schemas)
@@ -29,7 +33,7 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
     checks = 0
     if runbook is not None:
         checks = len(runbook.checks) + sum(len(entry.checks) for entry in runbook.migrations)
-    return build_plan(
+    plan = build_plan(
         project=deps.options.project,
         folder=folder,
         history=history,
@@ -39,4 +43,18 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
         checks=checks,
         server_major=int(version.split(".")[0]),
         target_fingerprint=digest.hexdigest(),
+    )
+    return plan if runbook is None else _with_runbook(plan, runbook, volume, {one.version for one in folder.migrations})
+
+
+def _with_runbook(plan: Plan, runbook: Runbook, volume: str, versions: set[str]) -> Plan:
+    """Add what the runbook says about the pending migrations, and what in it fits no file."""
+    entries = {one.migration.version: runbook.for_version(one.migration.version) for one in plan.scripts}
+    spans = {version: entry.expected_for(volume) for version, entry in entries.items() if entry is not None}
+    return plan.model_copy(
+        update={
+            "volume": volume,
+            "expected": {version: span for version, span in spans.items() if span is not None},
+            "findings": (*plan.findings, *runbook.findings_for(versions)),
+        }
     )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from agent.core.models import Finding, Model, RunMode, Severity, Strategy
 from agent.core.planning import Plan
 from agent.core.statements import Script
+from agent.core.units import Span
 from agent.report.words import count, listing
 
 
 class PlannedMigration(Model):
-    """One pending file. `destructive`: the commands in it that destroy rows or columns."""
+    """One pending file.
+
+    `destructive`: the commands in it that destroy rows or columns. `expected`: how long it takes, says the runbook.
+    """
 
     version: str
     name: str
@@ -19,10 +25,11 @@ class PlannedMigration(Model):
     statements: int
     destructive: tuple[str, ...] = ()
     runs_alone: int = 0
+    expected: str = ""
 
 
 class PlanView(Model):
-    """One plan. `can_run`: no finding forbids it."""
+    """One plan. `can_run`: no finding forbids it. `volume`: how much data there is, in the runbook's words."""
 
     project: str
     headline: str
@@ -32,6 +39,7 @@ class PlanView(Model):
     fingerprint: str
     applied: int
     last_applied: str
+    volume: str = ""
     migrations: tuple[PlannedMigration, ...]
     findings: tuple[Finding, ...]
 
@@ -47,7 +55,8 @@ def plan_view(plan: Plan) -> PlanView:
         fingerprint=plan.fingerprint,
         applied=len(plan.applied),
         last_applied=max(plan.applied, default=""),
-        migrations=tuple(_migration(script) for script in plan.scripts),
+        volume=plan.volume,
+        migrations=tuple(_migration(script, plan.expected) for script in plan.scripts),
         findings=tuple(sorted(plan.findings, key=lambda each: list(Severity).index(each.severity))),
     )
 
@@ -60,7 +69,8 @@ def _headline(plan: Plan) -> str:
     return f"{plan.project}: {count(len(plan.scripts), 'migration')} pending, {len(plan.applied):,} applied"
 
 
-def _migration(script: Script) -> PlannedMigration:
+def _migration(script: Script, expected: Mapping[str, Span]) -> PlannedMigration:
+    span = expected.get(script.migration.version)
     return PlannedMigration(
         version=script.migration.version,
         name=script.migration.name,
@@ -70,6 +80,7 @@ def _migration(script: Script) -> PlannedMigration:
         statements=len(script.pieces),
         destructive=tuple(fact.tag for fact in script.facts if fact.destructive),
         runs_alone=sum(fact.runs_alone for fact in script.facts),
+        expected=str(span) if span else "",
     )
 
 

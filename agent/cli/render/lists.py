@@ -27,10 +27,11 @@ def plan(view: PlanView) -> RenderableType:
     parts: list[RenderableType] = [head]
     if view.migrations:
         parts += [Text(f"  strategy {view.strategy.value}: {view.reason}"), ""]
-        made = table("migration", "statements", "", right=("statements",))
+        timed = any(each.expected for each in view.migrations)
+        made = table("migration", "statements", *(["expected"] if timed else []), "", right=("statements",))
         for each in view.migrations[:_MOST_FILES]:
             note = Text(remarks(each), style="yellow" if each.destructive else "dim")
-            made.add_row(each.file, f"{each.statements:,}", note)
+            made.add_row(each.file, f"{each.statements:,}", *([each.expected] if timed else []), note)
         parts.append(made)
         if len(view.migrations) > _MOST_FILES:
             parts.append(Text(f"… {words.count(len(view.migrations) - _MOST_FILES, 'more file')}", style="dim"))
