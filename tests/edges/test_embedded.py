@@ -39,7 +39,7 @@ def base(tmp_path_factory, tmp_path):
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what another process does to files; it has no other way to tell."""
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - the other side is a process, not a task
+        while not condition():
             await asyncio.sleep(0.01)
 
 
