@@ -27,6 +27,7 @@ from agent.core.models import (
     Severity,
 )
 from agent.core.planning import Plan
+from agent.core.redaction import Redactor
 from agent.deploy import service
 from agent.deploy.backup import BackupOptions, load_manifest, prune, verify_backup
 from agent.deploy.deps import Deps, Options
@@ -96,6 +97,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             store=store,
             clock=SystemClock(),
             http=http,
+            redactor=Redactor(settings.secrets()),
             jitter=random.random,
             read_folder=lambda: load_folder(settings.migrations, environ=os.environ),
             read_runbook=lambda: load_runbook_file(settings.runbook),

@@ -12,6 +12,7 @@ from agent import sql
 from agent.core.migrations import Folder
 from agent.core.models import EventKind, Failure, Severity, Snapshot
 from agent.core.planning import Plan
+from agent.core.redaction import Redactor
 from agent.core.runbook import Runbook
 from agent.core.states import Move, State
 from agent.deploy.backup import BackupOptions
@@ -49,6 +50,7 @@ class Deps:
     store: DeployStore
     clock: Clock
     http: HttpProbe | None
+    redactor: Redactor
     jitter: Callable[[], float]
     read_folder: Callable[[], Folder]
     read_runbook: Callable[[], Runbook | None]
@@ -117,15 +119,21 @@ class Run:
         if session is not None:
             await session.close()
 
-    async def move(self, state: State, move: Move, message: str, **fields: object) -> State:
-        """Record a transition, after all events before it."""
+    async def move(
+        self, state: State, move: Move, message: str, *, failure: Failure | None = None, **fields: object
+    ) -> State:
+        """Record a transition, after all events before it; secrets are masked."""
         await self.emitter.flush()
+        redactor = self.deps.redactor
+        if failure is not None:
+            failure = Failure.model_validate(redactor.deep(failure.model_dump()))
         after = await self.deps.store.transition(
             self.deploy_id,
             expected=state,
             move=move,
             now=self.deps.clock.now(),
-            message=message,
+            message=redactor(message),
+            failure=failure,
             **fields,  # type: ignore[arg-type]  # the store's own keywords, passed on
         )
         self.deps.moved()

@@ -7,8 +7,22 @@ from types import TracebackType
 from typing import Any, Self
 
 from agent.core.models import EventKind, NewEvent, Severity
+from agent.core.redaction import Redactor
 from agent.errors import AgentError
 from agent.ports import Clock, DeployStore
+
+# What these say is the agent's own words, numbers and file names: nothing that a server or a user's SQL said.
+_OWN_WORDS = frozenset(
+    {
+        EventKind.STEP_STARTED,
+        EventKind.STEP_FINISHED,
+        EventKind.MIGRATION_STARTED,
+        EventKind.MIGRATION_FINISHED,
+        EventKind.STATEMENT,
+        EventKind.PROGRESS,
+        EventKind.BACKUP,
+    }
+)
 
 
 class Emitter:
@@ -17,11 +31,18 @@ class Emitter:
     `emit` never waits, so it can be called from a NOTICE listener. What is buffered is written when
     `flush` is called, at the end of the `async with`, and every `every_s` seconds between.
 
+    Args:
+        redactor: knows the installation's secrets.
+        every_s: seconds between two writes.
+
     Raises:
         AgentError: from `flush`: the store refused. A deploy whose events cannot be kept must stop.
     """
 
-    def __init__(self, store: DeployStore, clock: Clock, deploy_id: str, *, every_s: float = 0.2) -> None:
+    def __init__(
+        self, store: DeployStore, clock: Clock, deploy_id: str, *, redactor: Redactor, every_s: float = 0.2
+    ) -> None:
+        self._redactor = redactor
         self._store = store
         self._clock = clock
         self._deploy_id = deploy_id
@@ -35,7 +56,11 @@ class Emitter:
         self.put(NewEvent(kind=kind, message=message, at=self._clock.now(), severity=severity, data=data))
 
     def put(self, event: NewEvent) -> None:
-        """Record an event that somebody else made."""
+        """Record an event that somebody else made; secrets are masked before it goes anywhere."""
+        if event.kind not in _OWN_WORDS:
+            event = event.model_copy(
+                update={"message": self._redactor(event.message), "data": self._redactor.deep(event.data)}
+            )
         self._buffer.append(event)
 
     async def flush(self) -> None:

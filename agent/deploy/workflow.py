@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 from agent.core.models import EventKind, Failure, NewEvent, Severity, Snapshot, Strategy
 from agent.core.planning import Plan
@@ -44,7 +45,10 @@ async def run_deploy(ctx: Ctx, deps: Deps) -> State:
     Raises:
         StoreError: the agent's own store refused; the deploy stays where it is, for the next worker.
     """
-    async with Emitter(deps.store, deps.clock, ctx.deploy_id) as emitter, AsyncExitStack() as resources:
+    async with (
+        Emitter(deps.store, deps.clock, ctx.deploy_id, redactor=deps.redactor) as emitter,
+        AsyncExitStack() as resources,
+    ):
         run = Run(deps=deps, deploy_id=ctx.deploy_id, emitter=emitter, resources=resources)
         try:
             async with watch_cancel(run):
@@ -190,7 +194,7 @@ async def _preflight(run: Run) -> State:
             )
         )
     run.check_cancelled()
-    fields = {"strategy": plan.strategy, "versions": [one.migration.version for one in plan.scripts]}
+    fields: dict[str, Any] = {"strategy": plan.strategy, "versions": [one.migration.version for one in plan.scripts]}
     if not plan.scripts:
         return await run.move(
             State.PREFLIGHT, Move.NOTHING_TO_DO, "nothing to do: all migrations are applied", **fields

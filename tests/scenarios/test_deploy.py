@@ -280,3 +280,24 @@ async def test_a_second_deploy_of_the_same_database_is_refused(project, tmp_path
     assert outcome.deploy.failure.code == "busy.locked"
     assert "deploy-agent/somebody" in outcome.deploy.failure.message
     assert whole(database.admin_url) == before
+
+
+async def test_a_secret_in_a_failing_statement_is_masked_everywhere(project) -> None:
+    database, folder = project
+    write_migrations(
+        folder,
+        {
+            "20260101000000_role.sql": "do $$ begin raise notice 'as postgres://app:hunter2-notice@db/x'; end $$;\n"
+            "create role hostile_tester password 'hunter2-in-sql' in role no_such_role;"
+        },
+    )
+    settings = make_settings(database.url, folder)
+    password = database.url.partition("://")[2].partition(":")[2].partition("@")[0]
+
+    outcome = await deploy(settings, "atomic")
+
+    assert outcome.state == "rolled_back", outcome.why
+    told = outcome.deploy.model_dump_json() + "".join(event.model_dump_json() for event in outcome.events)
+    assert "no_such_role" in told
+    assert "hunter2" not in told
+    assert password not in told
