@@ -23,6 +23,7 @@ from agent.deploy.backup import take_backup
 from agent.deploy.checks import read_values, run_checks
 from agent.deploy.deps import Deps, take_lock
 from agent.deploy.plan import make_plan
+from agent.deploy.preflight import run_preflight
 from agent.deploy.restore import restore_in_place
 from agent.deploy.snapshot import application_schemas, exported, read_history, take_snapshot
 from agent.errors import AgentError, BusyError, NotFoundError, ToolError, WaitTimeoutError
@@ -219,12 +220,36 @@ async def doctor(deps: Deps, more: Sequence[Finding]) -> list[Finding]:
         try:
             found.append(Finding(code=f"doctor.{name}", severity=Severity.INFO, message=await probe(deps)))
         except AgentError as error:
-            found.append(
-                Finding(
-                    code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint, where=error.where
-                )
-            )
+            found.append(_finding(error))
+    if not any(one.severity is Severity.ERROR for one in found):
+        try:
+            found += await _checklist(deps)
+        except AgentError as error:
+            found.append(_finding(error))
     return found
+
+
+def _finding(error: AgentError) -> Finding:
+    return Finding(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint, where=error.where)
+
+
+async def _checklist(deps: Deps) -> list[Finding]:
+    """What the plan and the preflight of a deploy would say now."""
+    runbook = await asyncio.to_thread(deps.read_runbook)
+    async with deps.target.session(purpose="doctor") as session:
+        plan = await make_plan(session, deps, DeployRequest(project=deps.options.project), runbook)
+        checklist = await run_preflight(
+            session=session,
+            target=deps.target,
+            tools=deps.tools,
+            objects=deps.objects,
+            plan=plan,
+            runbook=runbook,
+            clock=deps.clock,
+            http=deps.http,
+            emit=lambda _: None,
+        )
+    return [*plan.findings, *checklist]
 
 
 async def _migrations(deps: Deps) -> str:
