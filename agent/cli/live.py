@@ -279,12 +279,12 @@ def _check(event: NewEvent) -> _Words:
 
 
 def _notice(event: NewEvent) -> _Words:
-    word = str(event.data.get("severity", "NOTICE"))
+    word = str(event.data.get("level", "NOTICE"))
     return f"{word}: {event.message}", Level.WARNING if word == "WARNING" else Level.INFO
 
 
 def _finding(event: NewEvent) -> _Words:
-    level = _LEVELS[Severity(event.data.get("severity", event.severity))]
+    level = _LEVELS[event.severity]
     return ("", level) if level is Level.INFO else (event.message, level)
 
 

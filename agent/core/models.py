@@ -117,11 +117,11 @@ class EventKind(StrEnum):
     STATE            from, to, move
     STEP_STARTED     step
     STEP_FINISHED    step, seconds, ok
-    FINDING          code, severity, hint
+    FINDING          code, hint, where
     MIGRATION_STARTED   version, name, index, total, statements, mode
     MIGRATION_FINISHED  version, name, index, total, seconds
     STATEMENT        version, index, total, line, tag, seconds
-    NOTICE           version, severity, detail, hint
+    NOTICE           version, level (NOTICE, WARNING, …), detail, hint
     MONITOR          version, name, values (dict), done, total, eta_s
     PROGRESS         what, phase, done, total   (pg_stat_progress_*; backup bytes; snapshot tables)
     LOCK_WAIT        version, attempt, blockers (list of pid, user, application, query, seconds)

@@ -181,7 +181,7 @@ def _finding(story: Story, event: Event, data: dict[str, Any]) -> None:
     story.findings.append(
         Finding(
             code=str(data.get("code", "")),
-            severity=Severity(data.get("severity", event.severity)),
+            severity=event.severity,
             message=event.message,
             hint=str(data.get("hint") or ""),
             where=dict(data.get("where") or {}),
@@ -239,7 +239,7 @@ def _notice(story: Story, event: Event, data: dict[str, Any]) -> None:
         NoticeRow(
             at=event.at,
             version=str(data.get("version", "")),
-            severity=str(data.get("severity", "NOTICE")),
+            severity=str(data.get("level", "NOTICE")),
             message=event.message,
         )
     )

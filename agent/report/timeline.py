@@ -53,10 +53,9 @@ def _row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> TimelineR
         return None
     match event.kind:
         case EventKind.FINDING:
-            severity = Severity(event.data.get("severity", event.severity))
-            what, level = "" if severity is Severity.INFO else "finding", _LEVELS[severity]
+            what = "" if event.severity is Severity.INFO else "finding"
         case EventKind.NOTICE:
-            word = str(event.data.get("severity", "NOTICE"))
+            word = str(event.data.get("level", "NOTICE"))
             what, level = word.lower(), Level.WARNING if word in _SERVER_WARNINGS else Level.INFO
         case EventKind.LOCK_WAIT:
             what, level = "lock wait", Level.WARNING

@@ -291,7 +291,8 @@ def test_the_live_follower_keeps_what_happened_above_the_picture():
     file = io.StringIO()
     console = Console(file=file, width=110, force_terminal=True, color_system=None, legacy_windows=False)
     story = stories.restored()
-    story.tell(EventKind.NOTICE, "moved 7 rows", severity="NOTICE", version="20250122000002")
+    story.tell(EventKind.NOTICE, "moved 7 rows", level="NOTICE", version="20250122000002")
+    story.tell(EventKind.NOTICE, "no rows left", level="WARNING", version="20250122000002")
     follower = LiveFollower(console, clock=lambda: stories.START.timestamp() + 5)
     follower.begin(story.deploy().model_copy(update={"state": "queued", "finished_at": None}))
     for event in story.events:
@@ -300,6 +301,7 @@ def test_the_live_follower_keeps_what_happened_above_the_picture():
     view = follower.end(story.deploy())
     shown = file.getvalue()
     assert "NOTICE: moved 7 rows" in shown
+    assert "WARNING: no rows left" in shown
     assert "3 sessions have been idle" in shown
     assert "Cancelling" in shown
     assert "violates foreign key" in shown

@@ -268,8 +268,7 @@ def test_a_failed_preflight_check_is_told_once():
         story.tell(
             EventKind.FINDING,
             f"check {check_id}: expected 0, found 1",
-            level=Severity.ERROR,
-            severity="error",
+            event_severity=Severity.ERROR,
             code="preflight.check_failed",
             where={"check": check_id},
         )

@@ -45,14 +45,16 @@ class Storyteller:
         self.now += timedelta(seconds=seconds)
         return self
 
-    def tell(self, kind: EventKind, message: str, /, *, level: Severity = Severity.INFO, **data: Any) -> Storyteller:
+    def tell(
+        self, kind: EventKind, message: str, /, *, event_severity: Severity = Severity.INFO, **data: Any
+    ) -> Storyteller:
         seq = len(self.events) + 1
         self.events.append(
             Event(
                 kind=kind,
                 message=message,
                 at=self.now,
-                severity=level,
+                severity=event_severity,
                 data=data,
                 deploy_id="01JQ7DEPLOY",
                 seq=seq,
@@ -97,8 +99,7 @@ class Storyteller:
         self.tell(
             EventKind.FINDING,
             "3 sessions have been idle in transaction for more than 5 minutes",
-            level=Severity.WARNING,
-            severity="warning",
+            event_severity=Severity.WARNING,
             code="preflight.idle_in_transaction",
             hint="End them.",
         )
@@ -199,12 +200,14 @@ def restored() -> Storyteller:
         detail='Key (track_id)=(00000000-0000-0000-0000-0000000000aa) is not present in table "tracks".',
         runbook_hints=("Find the dangling rows with the query in section 5 and delete them first",),
     )
-    story.tell(EventKind.FAILURE, story.failure.message, level=Severity.ERROR, **story.failure.model_dump(mode="json"))
+    story.tell(
+        EventKind.FAILURE, story.failure.message, event_severity=Severity.ERROR, **story.failure.model_dump(mode="json")
+    )
     story.move(Move.FAIL).wait(0.3)
     story.tell(
         EventKind.RUNG,
         "transaction rollback was not enough",
-        level=Severity.WARNING,
+        event_severity=Severity.WARNING,
         rung=1,
         name="transaction rollback",
         ok=False,
@@ -252,7 +255,7 @@ def needs_operator() -> Storyteller:
     story.tell(
         EventKind.RUNG,
         "restored, but not equal",
-        level=Severity.ERROR,
+        event_severity=Severity.ERROR,
         rung=4,
         name="in-place restore",
         ok=False,
@@ -269,8 +272,7 @@ def aborted() -> Storyteller:
     story.tell(
         EventKind.FINDING,
         "version 20250101000000 is in the database but not in the folder",
-        level=Severity.ERROR,
-        severity="error",
+        event_severity=Severity.ERROR,
         code="plan.remote_only",
         hint="Fetch it.",
     )
@@ -297,7 +299,7 @@ def running() -> Storyteller:
             done=done,
             total=10_000,
         ).wait(5.0)
-    story.tell(EventKind.NOTICE, "moved 4300 posts", version="20250122000002", severity="NOTICE", detail="", hint="")
+    story.tell(EventKind.NOTICE, "moved 4300 posts", version="20250122000002", level="NOTICE", detail="", hint="")
     return story
 
 
