@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.core.states import FINAL, State
 
-Json = None | bool | int | float | str | list[Any] | dict[str, Any]
-
 
 class Model(BaseModel):
     """Base of all values that cross a border: immutable, and strict about unknown keys."""
@@ -74,7 +72,7 @@ class Verdict(StrEnum):
 class CheckResult(Model):
     """One check, run once.
 
-    `phase` is `preflight`, `migration:<version>` or `final`; `seconds` is wall time.
+    `phase` is `preflight`, `migration:<version>`, `final` or `rollback`; `seconds` is wall time.
     """
 
     id: str
@@ -93,7 +91,7 @@ class Failure(Model):
 
     `version`, `file`, `line`, `statement` (1-based) name the migration, if one is to blame;
     `check` the check; `cause` is one of `statement`, `check`, `cancelled`, `lost_connection`, `preflight`,
-    `backup`, `agent`.
+    `snapshot`, `backup`, `agent`.
     """
 
     cause: str

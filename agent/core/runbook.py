@@ -32,7 +32,7 @@ SqlStates = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[0-9A-Z]{2}([0-9A-Z]{3})?$")], ...],
     BeforeValidator(as_list, json_schema_input_type=str | list[str]),
 ]
-Cause = Literal["statement", "check", "cancelled", "lost_connection", "preflight", "backup", "agent"]
+Cause = Literal["statement", "check", "cancelled", "lost_connection", "preflight", "snapshot", "backup", "agent"]
 Causes = Annotated[tuple[Cause, ...], BeforeValidator(as_list, json_schema_input_type=Cause | list[Cause])]
 Step = Literal["preflight", "snapshot", "backup", "migrate", "verify"]
 

@@ -24,7 +24,7 @@ from agent.deploy.backup import take_backup
 from agent.deploy.checks import collect_metrics
 from agent.deploy.deps import Deps, Run, Stop, failure_of, watch_cancel
 from agent.deploy.emitter import Emitter
-from agent.deploy.migrate import after_commit, check, migrate
+from agent.deploy.migrate import after_commit, check, migrate, with_hints
 from agent.deploy.plan import make_plan
 from agent.deploy.preflight import run_preflight
 from agent.deploy.snapshot import application_schemas, exported, take_snapshot
@@ -104,6 +104,7 @@ async def _guarded(run: Run, state: State) -> State:
 
 
 async def _failed(run: Run, state: State, failure: Failure) -> State:
+    failure = with_hints(run, failure)
     run.emitter.put(
         NewEvent(
             kind=EventKind.FAILURE,

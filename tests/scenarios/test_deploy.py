@@ -301,3 +301,19 @@ async def test_a_secret_in_a_failing_statement_is_masked_everywhere(project) -> 
     assert "no_such_role" in told
     assert "hunter2" not in told
     assert password not in told
+
+
+async def test_the_runbook_s_hints_come_with_failures_before_the_migrations(project) -> None:
+    database, folder = project
+    write_migrations(folder, GOOD)
+    (folder / "deploy.yaml").write_text(
+        "version: 1\ntitle: Hints\n"
+        "preflight: {checks: [{id: quiet, sql: select 1, expect: 0}]}\n"
+        "troubleshooting: [{issue: Somebody works here, action: Ask on the channel, when: {cause: preflight}}]\n"
+    )
+
+    outcome = await deploy(make_settings(database.url, folder))
+
+    assert outcome.state == "aborted"
+    assert outcome.deploy.failure is not None
+    assert outcome.deploy.failure.runbook_hints == ("Somebody works here. Ask on the channel.",)
