@@ -18,7 +18,7 @@ from agent.core.states import Move, State
 from agent.deploy.backup import BackupOptions
 from agent.deploy.checks import HttpProbe
 from agent.deploy.emitter import Emitter
-from agent.errors import AgentError, BusyError, StatementError, TargetError
+from agent.errors import AgentError, BusyError, StatementError, StoreError, TargetError
 from agent.ports import Clock, DeployStore, ObjectStore, PgTools, Row, Session, Target
 
 
@@ -28,7 +28,7 @@ class Options:
 
     `lock_timeout_s`: how long a statement may wait for a lock before the file is rolled back and tried again,
     `lock_attempts` times in all. `statement_timeout_s`: 0 means none. `schemas`: empty means all of the application's.
-    `restore`: may rung 4 act by itself. `poll_s`: how often the cancel flag and the observed backend are looked at.
+    `restore`: may rung 4 act by itself. `poll_s`: seconds between two looks at the cancel flag.
     """
 
     project: str
@@ -198,24 +198,33 @@ def _name(row: Row) -> str:
     return f"{who} of {row['usename']} (pid {row['pid']}, since {row['backend_start']:%H:%M:%S})"
 
 
+async def _look_for_cancel(run: Run) -> None:
+    if not run.cancel_reason:
+        run.cancel_reason = (await run.deps.store.get(run.deploy_id)).cancel_reason
+    session = run._session  # noqa: SLF001 - the run's own
+    if run.cancel_reason and run.interruptible and session is not None:
+        await session.cancel()
+
+
 @asynccontextmanager
 async def watch_cancel(run: Run) -> AsyncIterator[None]:
-    """Look at the cancel flag while the body runs; interrupt the database where that is safe."""
+    """Look at the cancel flag while the body runs; interrupt the database where that is safe.
+
+    A look that fails is told once, and the next one tries again: a store that stays away stops the deploy at its
+    next write.
+    """
 
     async def watch() -> None:
+        told = ""
         while True:
-            if not run.cancel_reason:
-                run.cancel_reason = (await run.deps.store.get(run.deploy_id)).cancel_reason
-            session = run._session  # noqa: SLF001 - the run's own
-            if run.cancel_reason and run.interruptible and session is not None:
-                try:
-                    await session.cancel()
-                except TargetError as error:
-                    run.emitter.emit(
-                        EventKind.LOG,
-                        f"the running statement could not be cancelled: {error}",
-                        severity=Severity.WARNING,
-                    )
+            try:
+                await _look_for_cancel(run)
+                told = ""
+            except (StoreError, TargetError) as error:
+                if error.code != told:
+                    message = f"a request to cancel could not be read or passed on: {error}"
+                    run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING)
+                told = error.code
             await run.deps.clock.sleep(run.deps.options.poll_s)
 
     task = asyncio.create_task(watch())
