@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field, SecretStr
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent import __version__
 from agent.core.models import DeployRequest, Model
@@ -44,13 +45,33 @@ def create_app(backend: Backend, *, default: DeployRequest, token: SecretStr | N
         redoc_url=None,
         openapi_url=_DOCUMENT,
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
-        max_body_size=_MAX_BODY_BYTES,
     )
+    app.add_middleware(_BodyLimit)
     app.state.site = Site(backend=backend, default=default, token=token)
     for router in (probes, reading, operating):
         app.include_router(router)
     _answer_errors(app)
     return app
+
+
+class _BodyLimit:
+    """Refuses a body that is too long while it comes. Starlette's own limit does not answer as other errors do."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left = _MAX_BODY_BYTES
+
+        async def limited() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, f"the body is longer than {_MAX_BODY_BYTES} bytes")
+            return message
+
+        await self._app(scope, limited, send)
 
 
 def _answer_errors(app: FastAPI) -> None:
@@ -71,8 +92,8 @@ def _answer_errors(app: FastAPI) -> None:
         )
         return JSONResponse(problem.model_dump(), status_code=422)
 
-    @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    @app.exception_handler(StarletteHTTPException)  # the parent of FastAPI's: also for unknown paths and methods
+    async def http(_: Request, error: StarletteHTTPException) -> JSONResponse:
         problem = Problem(code=f"http.{error.status_code}", message=error.detail, hint=f"See {_DOCUMENT}.")
         return JSONResponse(problem.model_dump(), status_code=error.status_code, headers=error.headers)
 
