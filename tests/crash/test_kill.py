@@ -83,8 +83,10 @@ def test_killed_at_a_call(server, tmp_path: Path, files: dict[str, str], *, afte
     try:
         psql(server.url("crash_base"), BASE)
         total = measure(server, tmp_path / "measure", files)
-        for point in points(total):
-            one_kill(server, tmp_path / str(point), files, point, after=after)
+        tried = points(total)
+        killed = sum(one_kill(server, tmp_path / str(point), files, point, after=after) for point in tried)
+        # How often a running migration is looked at depends on the clock: the last calls may not come.
+        assert killed >= len(tried) - 1
     finally:
         run_aside(server.drop_database("crash_base"))
 
@@ -125,7 +127,8 @@ async def start(settings) -> None:
         await run_deploy(PlainCtx(known[0].id), deps)
 
 
-def one_kill(server, folder: Path, files: dict[str, str], point: int, *, after: bool) -> None:
+def one_kill(server, folder: Path, files: dict[str, str], point: int, *, after: bool) -> bool:
+    """Kill a deploy at that call and let another worker bring it to its end; False: it ended before that call."""
     name = f"crash_{point}"
     run_aside(server.create_database(name, template="crash_base"))
     try:
@@ -138,7 +141,8 @@ def one_kill(server, folder: Path, files: dict[str, str], point: int, *, after: 
             counting(point, after=after)
             await start(settings)
 
-        assert in_child(killed) == KILLED
+        code = in_child(killed)
+        assert code in {KILLED, 0}
         assert in_child(lambda: start(settings)) == 0
 
         state, failure = run_aside(outcome(settings))
@@ -154,6 +158,7 @@ def one_kill(server, folder: Path, files: dict[str, str], point: int, *, after: 
             assert state in {"rolled_back", "restored"}, context
             assert whole(copy) == before, context
         assert not rows(copy.url, "select 1 from pg_class where relname like 'deploy\\_agent%'"), context
+        return code == KILLED
     finally:
         run_aside(server.drop_database(name))
 
