@@ -25,7 +25,7 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
         volume = ""
         if runbook is not None and runbook.volumes is not None:
             volume, _ = await measure_volume(session, runbook.volumes)
-        version = await session.value(sql.load("target/version"))
+        server_major = await session.value(sql.load("target/major"))
         history = await read_history(session)
         schemas = await application_schemas(session, deps.options.schemas)
         catalog = await read_catalog(session, schemas)
@@ -41,7 +41,7 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
         include_all=request.include_all,
         until=request.until,
         checks=checks,
-        server_major=int(version.split(".")[0]),
+        server_major=server_major,
         target_fingerprint=digest.hexdigest(),
     )
     return plan if runbook is None else _with_runbook(plan, runbook, volume, {one.version for one in folder.migrations})

@@ -178,7 +178,7 @@ async def _connect_again(target: Target) -> list[Finding]:
 async def _look_at_tools(session: Session, tools: PgTools) -> list[Finding]:
     """Present, and of the server's major version or newer: pg_dump refuses a newer server."""
     found = await tools.versions()
-    major = int(await session.value("SELECT current_setting('server_version_num')::int / 10000"))
+    major = await session.value(sql.load("target/major"))
     old = {path: version for path, version in found.items() if int(version.split(".")[0]) < major}
     if not old:
         return []

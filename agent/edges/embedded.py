@@ -138,19 +138,14 @@ class EmbeddedPostgres:
             psycopg.errors.DuplicateDatabase: the name is taken.
         """
         async with await psycopg.AsyncConnection.connect(self.admin_url(), autocommit=True) as connection:
-            await connection.execute(
-                pgsql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy OWNER postgres").format(
-                    pgsql.Identifier(name), pgsql.Identifier(template)
-                )
-            )
+            names = {"name": pgsql.Identifier(name), "template": pgsql.Identifier(template)}
+            await connection.execute(_composed("bootstrap/create_database", **names))
             await _grant_on_database(connection, name)  # CREATE DATABASE does not copy these
 
     async def drop_database(self, name: str) -> None:
         """Drop a database, if it exists, together with the sessions in it."""
         async with await psycopg.AsyncConnection.connect(self.admin_url(), autocommit=True) as connection:
-            await connection.execute(
-                pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name))
-            )
+            await connection.execute(_composed("bootstrap/drop_database", name=pgsql.Identifier(name)))
 
     async def bootstrap_supabase(self, database: str) -> None:
         """Give an existing empty database what a new hosted Supabase project has; see `sql/bootstrap/`."""
@@ -176,12 +171,9 @@ class EmbeddedPostgres:
         async with await psycopg.AsyncConnection.connect(self.admin_url(), autocommit=True) as connection:
             await connection.execute(sql.load("bootstrap/roles").encode())
             for role in LOGIN_ROLES:
-                password = connection.pgconn.encrypt_password(self._password.encode(), role.encode(), b"scram-sha-256")
-                await connection.execute(
-                    pgsql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                        pgsql.Identifier(role), pgsql.Literal(password.decode())
-                    )
-                )
+                secret = connection.pgconn.encrypt_password(self._password.encode(), role.encode(), b"scram-sha-256")
+                parts = {"role": pgsql.Identifier(role), "secret": pgsql.Literal(secret.decode())}
+                await connection.execute(_composed("bootstrap/password", **parts))
 
 
 @asynccontextmanager
@@ -196,5 +188,9 @@ async def embedded_postgres(base: Path | None = None, *, durable: bool = False) 
 
 
 async def _grant_on_database(connection: psycopg.AsyncConnection, database: str) -> None:
-    quoted = pgsql.Identifier(database).as_string()
-    await connection.execute(sql.load("bootstrap/database").replace("{database}", quoted).encode())
+    await connection.execute(_composed("bootstrap/database", database=pgsql.Identifier(database)))
+
+
+def _composed(file: str, /, **parts: pgsql.Composable) -> pgsql.Composed:
+    """A file of `sql/` with its `{…}` filled in, quoted."""
+    return pgsql.SQL(sql.load(file)).format(**parts)

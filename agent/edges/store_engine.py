@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, event, insert, inspect, select, text
+from sqlalchemy import Connection, event, func, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateSchema
 
 from agent.edges.store_schema import SCHEMA, VERSION, meta, metadata
 from agent.errors import AgentError, InputError, StoreError
@@ -146,8 +147,8 @@ def create_tables(connection: Connection) -> None:
     schema = SCHEMA if postgres else None
     if not inspect(connection).has_table("meta", schema=schema):
         if postgres:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK_KEY)))
+            connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
         metadata.create_all(connection)
         if connection.scalar(select(meta.c.value).where(meta.c.key == "version")) is None:
             connection.execute(insert(meta).values(key="version", value=str(VERSION)))

@@ -130,8 +130,8 @@ class PsycopgTarget:
         other = await self._open("pooler-check")
         try:
             async with other.transaction(read_only=True):
-                held = await other.value("SELECT pg_backend_pid()")
-                again = await session.value("SELECT pg_backend_pid()")
+                held = await other.value(files.load("target/pid"))
+                again = await session.value(files.load("target/pid"))
         finally:
             await other.close()
         if held == session.pid or again != session.pid or diagnosis.port(self._params) == "6543":
