@@ -39,7 +39,8 @@ def explain_dump(program: Program, *, server: str) -> AgentError:
         return BackupError(
             f"pg_dump waited for a lock: {program.complaint()}",
             code="backup.lock_not_available",
-            hint="Something holds or waits for an exclusive lock on a table; let it end, then run again.",
+            hint="Something holds or waits for an exclusive lock on a table, or ended pg_dump's session there; "
+            "see that it is over, then run again.",
         )
     return failed(program, server=server)
 
@@ -73,7 +74,7 @@ def explain_psql(program: Program, *, server: str) -> AgentError:
             detail=_field(said, "DETAIL"),
             server_hint=_field(said, "HINT"),
             context=_field(said, "CONTEXT"),
-            where={"statement": _field(said, "STATEMENT")[:_SHOWN]},
+            where={"sql": _field(said, "STATEMENT")[:_SHOWN]},
         )
     if any(mark in said for mark in (*_CONNECTION_LOST, *_REFUSED)):
         return connection_lost(program.name, said)

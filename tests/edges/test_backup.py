@@ -322,7 +322,7 @@ async def test_a_cut_connection(rich: Kit, tmp_path: Path):
     await rich.run("CREATE TABLE public.big AS SELECT n, md5(n::text) FROM generate_series(1, 300000) n")
     async with rich.target.session(purpose="watch") as session:
         running = asyncio.create_task(fails(rich))
-        copying = "SELECT pid FROM pg_stat_progress_copy WHERE datname = current_database()"
+        copying = "SELECT pid FROM pg_stat_progress_copy WHERE relid = 'public.big'::regclass"
         while not (pid := await session.value(copying)):
             assert not running.done(), "the dump ended before it could be cut"
         await session.value(f"SELECT pg_terminate_backend({pid})")

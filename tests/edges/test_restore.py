@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 
@@ -247,12 +248,19 @@ async def test_an_agent_killed_in_the_middle_changes_nothing_and_its_successor_e
     waiting = f"{left} AND wait_event_type = 'Lock'"
     async with await psycopg.AsyncConnection.connect(database.url, application_name="shop") as shop:
         await shop.execute("SELECT FROM public.artists LIMIT 1")
-        agent = await asyncio.create_subprocess_exec(sys.executable, "-c", _AGENT, database.url, str(tmp_path))
-        async with rich.target.session(purpose="watch") as session:
-            while not await session.value(waiting):
-                assert agent.returncode is None
-        agent.kill()
-        await agent.wait()
+        said = tmp_path / "said"
+        with said.open("wb") as stream:
+            agent = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", _AGENT, database.url, str(tmp_path), stderr=stream
+            )
+        try:
+            async with rich.target.session(purpose="watch") as session:
+                while not await session.value(waiting):
+                    assert agent.returncode is None, said.read_text()
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # it has ended, which is the failure
+                agent.kill()
+            await agent.wait()
     async with asyncio.timeout(30):
         while await rich.value(left):
             await asyncio.sleep(0.05)
