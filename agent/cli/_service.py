@@ -83,9 +83,6 @@ class Service(Protocol):
         ...
 
 
-Opener = Callable[["Settings"], AbstractAsyncContextManager[Service]]
-
-
 def open_service(settings: Settings) -> AbstractAsyncContextManager[Service]:
     """The real agent. Tests put another function in its place."""
     from agent.bootstrap import open_agent

@@ -13,18 +13,17 @@ from rich.text import Text
 from agent.cli.render.deploy import amounts, lock_lines, running
 from agent.cli.render.style import STYLES, mark
 from agent.cli.ui import Ui
-from agent.core.models import CheckResult, Deploy, Event, EventKind, NewEvent, Severity, Verdict
+from agent.core.models import CheckResult, Deploy, Event, EventKind, NewEvent, Verdict
 from agent.core.states import FINAL, State
 from agent.report import words
 from agent.report.collect import TITLES, check_level, told_already
 from agent.report.explain import LEVELS
-from agent.report.models import DeployView, Level, LockWait
+from agent.report.models import SEVERITY_LEVELS, DeployView, Level, LockWait
 from agent.report.view import deploy_view
 
 REFRESH_PER_S = 4
 _SUPERSEDED = {EventKind.PROGRESS, EventKind.MONITOR, EventKind.STATEMENT}
 _PLAIN_EVERY_S = 10.0  # a line of progress at most so often
-_LEVELS = {Severity.ERROR: Level.ERROR, Severity.WARNING: Level.WARNING, Severity.INFO: Level.INFO}
 
 
 class Follower(Protocol):
@@ -284,7 +283,7 @@ def _notice(event: NewEvent) -> _Words:
 
 
 def _finding(event: NewEvent) -> _Words:
-    level = _LEVELS[event.severity]
+    level = SEVERITY_LEVELS[event.severity]
     return ("", level) if level is Level.INFO else (event.message, level)
 
 
@@ -295,7 +294,7 @@ def _rung(event: NewEvent) -> _Words:
 
 
 def _as_it_is(event: NewEvent) -> _Words:
-    return event.message, _LEVELS[event.severity]
+    return event.message, SEVERITY_LEVELS[event.severity]
 
 
 _WORDS: dict[EventKind, Callable[[NewEvent], _Words]] = {

@@ -8,11 +8,11 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.core.migrations import FILE_NAME
 from agent.core.runbook_io import json_schema
 from agent.errors import InputError
 from agent.report.words import count
 
-_FILE = re.compile(r"([0-9]+)_(.*)\.sql")  # as the Supabase CLI; see agent.core.migrations
 _PLACES = ("supabase/migrations", "migrations", "db/migrations", "scripts", "sql")
 _MOST = 3  # migrations that the first runbook names
 
@@ -62,7 +62,7 @@ def _files(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(
-        (each.name for each in folder.iterdir() if _FILE.fullmatch(each.name)), key=lambda n: n.partition("_")[0]
+        (each.name for each in folder.iterdir() if FILE_NAME.fullmatch(each.name)), key=lambda n: n.partition("_")[0]
     )
 
 
@@ -128,7 +128,7 @@ runbook: {runbook.as_posix()}
 def _runbook(project: str, schema: str, files: list[str]) -> str:
     entries = ""
     for name in files[-_MOST:]:
-        match = _FILE.fullmatch(name)
+        match = FILE_NAME.fullmatch(name)
         if match:
             entries += f'  - version: "{match[1]}"\n    summary: {json.dumps(match[2].replace("_", " "))}\n'
     migrations = f"migrations:\n{entries}" if entries else "#migrations:\n"

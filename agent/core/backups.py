@@ -85,11 +85,6 @@ class Manifest(Model):
         """Size of all files but the manifest."""
         return sum(file.bytes for file in self.files)
 
-    @property
-    def server_major(self) -> int:
-        """For instance 17."""
-        return int(re.split(r"[.\s]|[a-z]", self.server_version, maxsplit=1)[0])
-
 
 def plain_name(name: str) -> str:
     """A stored file's name before it was encrypted."""

@@ -97,11 +97,6 @@ class Fact:
     destructive: bool = False
     sets_session: bool = False
 
-    @property
-    def transaction_control(self) -> bool:
-        """Whether it begins or ends a transaction."""
-        return bool(self.control)
-
 
 class Script(Model):
     """A migration whose SQL has been looked at; `pieces` and `facts` have the same length and order."""
@@ -158,7 +153,7 @@ def committing_procedures(sql: str) -> frozenset[str]:
     if "procedure" not in (lower := sql.lower()) or ("commit" not in lower and "rollback" not in lower):
         return frozenset()
     codes = (code_only(piece.text).lstrip() for piece in split(sql))
-    return frozenset(_unquoted(made[1]) for code in codes if (made := _CREATE_PROCEDURE.match(code)) and _commits(code))
+    return frozenset(unquoted(made[1]) for code in codes if (made := _CREATE_PROCEDURE.match(code)) and _commits(code))
 
 
 def describe(text: str, committing: frozenset[str] = frozenset()) -> Fact:
@@ -185,8 +180,8 @@ def describe(text: str, committing: frozenset[str] = frozenset()) -> Fact:
         runs_alone=refuses or _MAY_REFUSE.match(words) is not None or _commits_itself(verb, code, committing),
         refuses_transaction=refuses,
         adds_enum_value=value[2].replace("''", "'") if value else "",
-        enum_type=_unquoted(value[1]) if value else "",
-        creates_enum=_unquoted(enum[1]) if enum else "",
+        enum_type=unquoted(value[1]) if value else "",
+        creates_enum=unquoted(enum[1]) if enum else "",
         destructive=_destroys(verb, words, code),
         sets_session=verb in {"SET", "SELECT"} and _SETS.match(words) is not None,
     )
@@ -259,7 +254,7 @@ def _commits_itself(verb: str, code: str, committing: frozenset[str]) -> bool:
     """Whether a DO block or a CALL ends transactions, which it may only do outside a transaction block."""
     if verb == "CALL":
         called = _CALL.match(code)
-        return called is not None and _unquoted(called[1]) in committing
+        return called is not None and unquoted(called[1]) in committing
     return verb == "DO" and _commits(code)
 
 
@@ -279,7 +274,8 @@ def _destroys(verb: str, words: str, code: str) -> bool:
     return False
 
 
-def _unquoted(name: str) -> str:
+def unquoted(name: str) -> str:
+    """An identifier as the catalog has it."""
     return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from agent.core.models import Model
 from agent.core.splitter import code_only
-from agent.core.statements import Script
+from agent.core.statements import Script, unquoted
 
 _PART = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _NAME = rf"(?:(?P<schema>{_PART})\s*\.\s*)?(?P<name>{_PART})"
@@ -68,14 +68,7 @@ def touched(scripts: Iterable[Script]) -> Touched:
             place = Place(file=script.migration.file, line=piece.line)
             if fact.tag in _OWNER_TAGS:
                 if (found := _OWNED.match(code_only(piece.text).lstrip())) is not None:
-                    tables.setdefault((unquoted(found["schema"]), unquoted(found["name"])), place)
+                    tables.setdefault((unquoted(found["schema"] or ""), unquoted(found["name"])), place)
             elif verb == "CREATE" and (found := _CREATED.match(code_only(piece.text).lstrip())) is not None:
-                schemas.setdefault(unquoted(found["schema"]), place)
+                schemas.setdefault(unquoted(found["schema"] or ""), place)
     return Touched(tables=tables, schemas=schemas, certain=certain)
-
-
-def unquoted(name: str | None) -> str:
-    """An identifier as the catalog has it."""
-    if not name:
-        return ""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()

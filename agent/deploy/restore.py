@@ -6,7 +6,7 @@ One transaction does it all, so a restore that fails has changed nothing, and on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +52,6 @@ async def restore_in_place(
     clock: Clock,
     purpose: str,
     emit: Emit,
-    keep_pids: Collection[int] = (),
 ) -> None:
     """Bring the application's schemas back to a backup.
 
@@ -61,7 +60,6 @@ async def restore_in_place(
 
     Args:
         purpose: the sessions' name, as in `Target.connect`.
-        keep_pids: backends of the agent that are not ended (idle ones never are).
 
     Raises:
         BackupError: `backup.damaged` and its kin: the backup cannot be used.
@@ -74,7 +72,7 @@ async def restore_in_place(
         opened(objects, manifest, options, only=lambda name: not name.startswith(core.MANAGED_DATA)) as folder,
         target.session(purpose=purpose) as session,
     ):
-        await _end_leftovers(session, keep_pids, clock, emit)
+        await _end_leftovers(session, clock, emit)
         listing = await tools.listing(folder / core.APPLICATION)
         for attempt in range(1, options.lock_attempts + 1):
             plan = await _plan(session, manifest, folder, listing, lock_timeout_s=options.lock_timeout_s)
@@ -92,8 +90,8 @@ async def restore_in_place(
     emit(_event(clock, EventKind.LOG, f"restored backup {backup.id}: {', '.join(plan.schemas)}", backup=backup.id))
 
 
-async def _end_leftovers(session: Session, keep: Collection[int], clock: Clock, emit: Emit) -> None:
-    for row in await session.rows(sql.load("restore/leftover_sessions"), {"keep": list(keep)}):
+async def _end_leftovers(session: Session, clock: Clock, emit: Emit) -> None:
+    for row in await session.rows(sql.load("restore/leftover_sessions")):
         gone = await session.value(sql.load("restore/terminate"), {"pid": row["pid"]})
         message = f"ended session {row['pid']} of {row['application_name']}, which was {row['state']}"
         emit(_event(clock, EventKind.LOG, message, Severity.INFO if gone else Severity.WARNING, pid=row["pid"]))

@@ -379,7 +379,7 @@ class SqlStore:
         await self._change(update(outbox).where(pending).values(values))
 
     async def messages(self, *, state: OutboxState, limit: int = 100) -> list[OutboxMessage]:
-        """The newest messages in that state, of all targets: for `doctor` and metrics."""
+        """The newest messages in that state, of all targets."""
         query = select(outbox).where(outbox.c.state == str(state)).order_by(outbox.c.id.desc()).limit(limit)
         return [to_message(row) for row in await self._rows(query)]
 

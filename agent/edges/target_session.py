@@ -51,7 +51,6 @@ class PsycopgSession:
         self._connection = connection
         self._label = label
         self._pid = 0
-        self._version = 0
         self._depth = 0
         self._cancelled = False
         self.watch: Watch | None = None
@@ -64,11 +63,6 @@ class PsycopgSession:
         return self._pid
 
     @property
-    def server_version(self) -> int:
-        """`server_version_num`, for instance 170004."""
-        return self._version
-
-    @property
     def behind_pooler(self) -> bool:
         """Whether something between the agent and the server answers for it."""
         return self._connection.info.backend_pid != self._pid
@@ -76,9 +70,7 @@ class PsycopgSession:
     async def start(self) -> None:
         """Send the session's first words."""
         results = await self._query(files.load("target/connect"))
-        answer = results[-1]
-        self._pid = int(answer.get_value(0, 0) or 0)
-        self._version = int(answer.get_value(0, 1) or 0)
+        self._pid = int(results[-1].get_value(0, 0) or 0)
 
     async def rows(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> list[Row]:
         """See `ports.Session.rows`."""

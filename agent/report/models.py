@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from agent.core.models import CheckResult, Failure, Finding, Model, Strategy
+from agent.core.models import CheckResult, Failure, Finding, Model, Severity, Strategy
 from agent.core.states import State
 
 
@@ -19,6 +19,9 @@ class Level(StrEnum):
     GOOD = "good"
     WARNING = "warning"
     ERROR = "error"
+
+
+SEVERITY_LEVELS = {Severity.ERROR: Level.ERROR, Severity.WARNING: Level.WARNING, Severity.INFO: Level.INFO}
 
 
 class Status(StrEnum):

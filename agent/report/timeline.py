@@ -10,11 +10,10 @@ from agent.core.models import CheckResult, Event, EventKind, Severity, Verdict
 from agent.core.states import FINAL, State
 from agent.report.collect import TITLES, WAY_BACK, Story, check_level, told_already
 from agent.report.explain import LEVELS, label
-from agent.report.models import Level, PhaseRow, Status, TimelineRow
+from agent.report.models import SEVERITY_LEVELS, Level, PhaseRow, Status, TimelineRow
 from agent.report.words import clip, count, listing, size
 
 DETAIL_WIDTH = 300
-_LEVELS = {Severity.ERROR: Level.ERROR, Severity.WARNING: Level.WARNING, Severity.INFO: Level.INFO}
 _SERVER_WARNINGS = {"WARNING", "ERROR"}
 
 
@@ -48,7 +47,7 @@ def _row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> TimelineR
         return _state_row(story, event, phases)
     if event.kind is EventKind.MIGRATION_STARTED:
         return _migration_row(story, event)
-    what, detail, level = "", event.message, _LEVELS[event.severity]
+    what, detail, level = "", event.message, SEVERITY_LEVELS[event.severity]
     if told_already(event):
         return None
     match event.kind:

@@ -2,8 +2,7 @@
 SELECT pid, application_name, state, left(query, 80) AS query
 FROM pg_stat_activity
 WHERE datname = current_database()
-  AND application_name LIKE 'deploy-agent/%%'
+  AND application_name LIKE 'deploy-agent/%'
   AND state IS DISTINCT FROM 'idle'
   AND pid <> pg_backend_pid()
-  AND pid <> ALL (%(keep)s::int[])
   AND pg_has_role(usesysid, 'USAGE')

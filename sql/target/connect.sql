@@ -1,3 +1,3 @@
--- The first words of every session: hear NOTICEs whatever the role's setting is, and who and what answers.
+-- The first words of every session: hear NOTICEs whatever the role's setting is, and which backend answers.
 SET client_min_messages = notice;
-SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS version;
+SELECT pg_backend_pid() AS pid;

@@ -74,9 +74,7 @@ def test_tag(sql: str, tag: str) -> None:
     ],
 )
 def test_transaction_control(sql: str, control: str) -> None:
-    fact = describe(sql)
-    assert fact.control == control
-    assert fact.transaction_control is bool(control)
+    assert describe(sql).control == control
 
 
 @pytest.mark.parametrize(

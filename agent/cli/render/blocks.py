@@ -9,10 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from agent.cli.render.style import SEVERITY_LEVELS, mark
+from agent.cli.render.style import mark
 from agent.core.models import Finding, Severity
 from agent.errors import AgentError, StatementError
-from agent.report.models import Level, NextCommand
+from agent.report.models import SEVERITY_LEVELS, Level, NextCommand
 from agent.report.words import count
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from agent.core.models import BackupState, Severity, Verdict
+from agent.core.models import BackupState, Verdict
 from agent.core.states import State
 from agent.report.explain import LEVELS
 from agent.report.models import Level, Status
@@ -19,7 +19,6 @@ _STATUS = {
     Status.UNDONE: ("↶", "yellow"),
     Status.SKIPPED: ("-", "dim"),
 }
-SEVERITY_LEVELS = {Severity.ERROR: Level.ERROR, Severity.WARNING: Level.WARNING, Severity.INFO: Level.INFO}
 VERDICT_STYLES = {Verdict.PASSED: "green", Verdict.FAILED: "red", Verdict.ERRORED: "red"}
 BACKUP_STYLES = {BackupState.VERIFIED: "green", BackupState.PUBLISHED: "", BackupState.DAMAGED: "red"}
 
