@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -248,10 +249,10 @@ async def test_an_agent_killed_in_the_middle_changes_nothing_and_its_successor_e
     waiting = f"{left} AND wait_event_type = 'Lock'"
     async with await psycopg.AsyncConnection.connect(database.url, application_name="shop") as shop:
         await shop.execute("SELECT FROM public.artists LIMIT 1")
-        said = tmp_path / "said"
+        said, environment = tmp_path / "said", {**os.environ, "TMPDIR": str(tmp_path)}
         with said.open("wb") as stream:
             agent = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", _AGENT, database.url, str(tmp_path), stderr=stream
+                sys.executable, "-c", _AGENT, database.url, str(tmp_path), stderr=stream, env=environment
             )
         try:
             async with rich.target.session(purpose="watch") as session:
