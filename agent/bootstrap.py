@@ -99,7 +99,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             http=http,
             redactor=Redactor(settings.secrets()),
             jitter=random.random,
-            read_folder=lambda: load_folder(settings.migrations, environ=os.environ),
+            read_folder=lambda: load_folder(settings.migrations, environ=os.environ, project_ref=settings.supabase_ref),
             read_runbook=lambda: load_runbook_file(settings.runbook),
             options=Options(
                 project=settings.project,

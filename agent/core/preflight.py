@@ -8,6 +8,7 @@ from typing import Any
 from agent.core.models import CheckResult, Finding, Model, Severity, Verdict
 from agent.core.redaction import redact
 from agent.core.touched import Place, Touched
+from agent.errors import AgentError
 
 OLDEST_MAJOR = 15
 
@@ -354,6 +355,11 @@ def failed_checks(results: Sequence[CheckResult]) -> list[Finding]:
         for one in results
         if one.verdict is not Verdict.PASSED
     ]
+
+
+def finding_of(error: AgentError) -> Finding:
+    """An error that stands in the way, under its own code."""
+    return Finding(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint, where=error.where)
 
 
 def not_checked(what: str, why: str) -> Finding:

@@ -144,11 +144,7 @@ async def _attempt(about: str, work: Awaitable[list[Finding]], *, pass_on: bool 
         if error.code == "target.connection_lost":
             raise
         if pass_on:
-            return [
-                Finding(
-                    code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint, where=error.where
-                )
-            ]
+            return [judge.finding_of(error)]
         return [judge.not_checked(about, error.message)]
 
 

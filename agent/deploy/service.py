@@ -18,6 +18,7 @@ from agent.core.models import (
     Severity,
 )
 from agent.core.planning import Plan
+from agent.core.preflight import finding_of
 from agent.core.states import FINAL, State
 from agent.deploy.backup import take_backup
 from agent.deploy.checks import read_values, run_checks
@@ -26,7 +27,7 @@ from agent.deploy.plan import make_plan
 from agent.deploy.preflight import run_preflight
 from agent.deploy.restore import restore_in_place
 from agent.deploy.snapshot import application_schemas, exported, read_history, take_snapshot
-from agent.errors import AgentError, BusyError, NotFoundError, ToolError, WaitTimeoutError
+from agent.errors import AgentError, BusyError, NotFoundError, WaitTimeoutError
 
 Emit = Callable[[NewEvent], None]
 OPEN_STATES = tuple(sorted(set(State) - FINAL))
@@ -220,17 +221,13 @@ async def doctor(deps: Deps, more: Sequence[Finding]) -> list[Finding]:
         try:
             found.append(Finding(code=f"doctor.{name}", severity=Severity.INFO, message=await probe(deps)))
         except AgentError as error:
-            found.append(_finding(error))
+            found.append(finding_of(error))
     if not any(one.severity is Severity.ERROR for one in found):
         try:
             found += await _checklist(deps)
         except AgentError as error:
-            found.append(_finding(error))
+            found.append(finding_of(error))
     return found
-
-
-def _finding(error: AgentError) -> Finding:
-    return Finding(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint, where=error.where)
 
 
 async def _checklist(deps: Deps) -> list[Finding]:
@@ -272,13 +269,7 @@ async def _database(deps: Deps) -> str:
 
 
 async def _tools(deps: Deps) -> str:
-    async with deps.target.session(purpose="doctor") as session:
-        version = await session.value(sql.load("target/version"))
-    tools = await deps.tools.versions()
-    newest = next(iter(tools.values()))
-    if int(newest.split(".")[0]) < int(version.split(".")[0]):
-        raise ToolError(f"pg_dump {newest} is older than the server ({version})", code="tool.too_old")
-    return ", ".join(f"{path} {version}" for path, version in tools.items())
+    return ", ".join(f"{path} {version}" for path, version in (await deps.tools.versions()).items())
 
 
 async def _backups(deps: Deps) -> str:

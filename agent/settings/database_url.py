@@ -48,14 +48,22 @@ def check_database_url(url: str) -> str:
     return url
 
 
+def supabase_ref(url: str) -> str:
+    """The ref of the hosted project that a database URL leads to, or "": from the direct host or the pooler's user."""
+    parts, _ = _split(url)
+    direct = _DIRECT.fullmatch(parts.hostname or "")
+    found = direct or _POOLER_USER.fullmatch(unquote(parts.username or ""))
+    return found[1] if found else ""
+
+
 def project_of(url: str) -> str:
     """A project's name from its database URL: the Supabase ref where there is one, else the database's name."""
     parts, _ = _split(url)
-    direct = _DIRECT.fullmatch(parts.hostname or "")
-    pooler = _POOLER_USER.fullmatch(unquote(parts.username or ""))
-    if direct or pooler:
-        return (direct or pooler)[1]  # type: ignore[index]  # one of the two is a match
-    return re.sub(r"[^a-z0-9._-]+", "-", unquote(parts.path).strip("/").lower()).strip("-._") or "default"
+    return (
+        supabase_ref(url)
+        or re.sub(r"[^a-z0-9._-]+", "-", unquote(parts.path).strip("/").lower()).strip("-._")
+        or "default"
+    )
 
 
 def passwords_in(url: str) -> list[str]:

@@ -16,7 +16,7 @@ from agent.core.redaction import MASK, redact
 from agent.core.states import FINAL, State
 from agent.core.units import Seconds
 from agent.errors import AgentError, InputError
-from agent.settings.database_url import check_database_url, passwords_in, project_of
+from agent.settings.database_url import check_database_url, passwords_in, project_of, supabase_ref
 
 ENV_PREFIX = "DEPLOY_AGENT_"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -261,6 +261,11 @@ class Settings(BaseSettings):
                 where={"field": "database_url"},
             )
         return self.database_url
+
+    @property
+    def supabase_ref(self) -> str:
+        """The ref of the hosted project, or "" where `database_url` does not tell it."""
+        return supabase_ref(self.database_url.get_secret_value()) if self.database_url else ""
 
     @property
     def resolved_store_url(self) -> SecretStr:

@@ -221,7 +221,9 @@ def test_env_in_the_file(monkeypatch: pytest.MonkeyPatch):
     ],
 )
 def test_the_project_is_named_after_the_database(url: str, project: str):
-    assert Settings(database_url=SecretStr(url)).project == project
+    settings = Settings(database_url=SecretStr(url))
+    assert settings.project == project
+    assert settings.supabase_ref == (project if "supabase" in url else "")
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ async def doctor(ui: Ui) -> None:
     """
     from agent.cli.render.blocks import finding_rows, findings_summary
     from agent.core.models import Severity
+    from agent.core.preflight import finding_of
     from agent.errors import AgentError
     from agent.report.models import Level
 
@@ -51,7 +52,7 @@ async def doctor(ui: Ui) -> None:
         async with ui.service() as agent:
             findings += await agent.doctor()
     except AgentError as error:
-        findings.append(_bad(error))
+        findings.append(finding_of(error))
     ok = not any(each.severity is Severity.ERROR for each in findings)
     ui.document({"ok": ok, "findings": [each.model_dump(mode="json") for each in findings]})
     ui.show(finding_rows(findings, ok_level=Level.GOOD), "", findings_summary(findings))
@@ -62,11 +63,3 @@ def _good(code: str, message: str) -> Finding:
     from agent.core.models import Finding, Severity
 
     return Finding(code=code, severity=Severity.INFO, message=message)
-
-
-def _bad(error: Exception) -> Finding:
-    from agent.core.models import Finding, Severity
-    from agent.errors import AgentError
-
-    assert isinstance(error, AgentError)  # noqa: S101 - the only caller catches nothing else
-    return Finding(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint, where=error.where)
