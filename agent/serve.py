@@ -185,8 +185,15 @@ async def serve(settings: Settings) -> None:
             _log.info("serving", host=http.host, port=port, project=settings.project)
             async with _beside() as start:
                 start(_reported(lookout.look()))  # meanwhile: the engine takes a second to import
-                async with running_engine(settings, deps, box.wake) as supervisor:
+                changed = asyncio.Event()
+
+                def moved() -> None:
+                    box.wake()
+                    changed.set()
+
+                async with running_engine(settings, deps, moved) as supervisor:
                     start(box.run())
+                    start(_look_after_deploys(changed, serving, lookout))
                     serving.begin(supervisor)
                     async with _ticking(settings, deps, supervisor, serving, lookout):
                         await stop.wait()
@@ -194,6 +201,16 @@ async def serve(settings: Settings) -> None:
                     await _stop_deploys(settings, deps, supervisor)
         late = await box.drain(_LAST_NOTIFICATIONS_S)
         _log.info("stopped", undelivered=list(late))
+
+
+async def _look_after_deploys(changed: asyncio.Event, serving: Serving, lookout: Lookout) -> None:
+    """Know what is pending as soon as a deploy has ended, not at the next look."""
+    while True:
+        await changed.wait()
+        changed.clear()
+        newest = await serving.deploys(states=(), limit=1)
+        if all(one.is_final for one in newest):
+            await _reported(lookout.look())
 
 
 @asynccontextmanager

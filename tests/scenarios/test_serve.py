@@ -107,6 +107,7 @@ def shared(server, tmp_path_factory) -> Iterator[Shared]:
                     {"name": "hanging", "url": f"{hanging.url}/hook-secret", **secret},
                     {"name": "prompt", "url": f"{prompt.url}/hook-secret", **secret},
                 ],
+                watch={"mode": "plan", "every_s": 3600},
                 schedules=[{"name": "yearly", "kind": "backup", "cron": YEARLY}],
             )
             with serving(config) as agent:
@@ -138,6 +139,7 @@ def test_a_deploy_over_http_is_told_to_everybody_though_one_target_hangs(shared:
 
     assert deploy["state"] == "succeeded"
     assert version in history(shared.database.url)
+    shared.agent.wait_until(lambda: shared.agent.get("/status")["pending"] == [])
     assert shared.agent.get(f"/api/v1/deploys/{deploy['id']}")["headline"]
     events = shared.agent.get(f"/api/v1/deploys/{deploy['id']}/events")
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
