@@ -1,0 +1,177 @@
+"""Backups in a bucket of S3, Google Cloud Storage or Azure, through obstore: the manifest is stored last."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore as Bucket
+
+from agent.core.backups import MANIFEST
+from agent.edges.object_store_common import missing, refused, work_folder
+from agent.errors import AgentError
+
+T = TypeVar("T")
+
+_BLOCK = 1 << 20
+_PART = 8 << 20  # bytes of one part of a multipart upload
+_PARTS_AT_ONCE = 3
+_MOST_PARTS = 9_000  # S3 allows 10,000
+_ABANDONED = timedelta(hours=24)
+
+
+class BucketStore:
+    """A bucket; implements `ports.ObjectStore`.
+
+    Args:
+        bucket: obstore's store.
+        label: the place for people, without secrets.
+    """
+
+    def __init__(self, bucket: Bucket, *, label: str) -> None:
+        self._bucket = bucket
+        self._label = label
+
+    @property
+    def label(self) -> str:
+        """For instance `s3://bucket/prefix`."""
+        return self._label
+
+    @asynccontextmanager
+    async def upload(self, prefix: str, *, work_dir: Path | None = None) -> AsyncIterator[_BucketUpload]:
+        """See `ports.ObjectStore.upload`."""
+        with work_folder(work_dir) as folder:
+            upload = _BucketUpload(self, prefix=prefix, folder=folder)
+            try:
+                yield upload
+            except BaseException as error:
+                try:
+                    await asyncio.shield(self.delete(prefix))
+                except AgentError as left:
+                    error.add_note(f"and what was written of it is still there: {left.message}")
+                raise
+            if not upload.published:
+                await self.delete(prefix)
+
+    def local(self, prefix: str) -> Path | None:  # noqa: ARG002 - the port's
+        """See `ports.ObjectStore.local`: a bucket has no folder."""
+        return None
+
+    async def sweep(self) -> list[str]:
+        """See `ports.ObjectStore.sweep`: what has no manifest and has not changed for a day."""
+        newest: dict[str, datetime] = {}
+        whole = set()
+        async for meta in self._list(""):
+            prefix, _, name = self._backup_of(meta["path"])
+            newest[prefix] = max(newest.get(prefix, meta["last_modified"]), meta["last_modified"])
+            if name == MANIFEST:
+                whole.add(prefix)
+        old = datetime.now(UTC) - _ABANDONED
+        swept = [prefix for prefix, changed in newest.items() if prefix and prefix not in whole and changed < old]
+        for prefix in swept:
+            await self.delete(prefix)
+        return swept
+
+    @staticmethod
+    def _backup_of(key: str) -> tuple[str, str, str]:
+        project, _, rest = key.partition("/")
+        backup, slash, name = rest.partition("/")
+        return (f"{project}/{backup}" if slash else "", slash, name)
+
+    async def put_file(self, key: str, source: Path) -> int:
+        """See `ports.ObjectStore.put_file`."""
+        size = (await asyncio.to_thread(source.stat)).st_size
+        await self._ask(
+            key,
+            lambda: obstore.put_async(
+                self._bucket,
+                key,
+                source,
+                chunk_size=max(_PART, -(-size // _MOST_PARTS)),
+                max_concurrency=_PARTS_AT_ONCE,
+            ),
+        )
+        return size
+
+    async def put_bytes(self, key: str, content: bytes) -> None:
+        """See `ports.ObjectStore.put_bytes`."""
+        await self._ask(key, lambda: obstore.put_async(self._bucket, key, content))
+
+    async def get_bytes(self, key: str) -> bytes:
+        """See `ports.ObjectStore.get_bytes`."""
+        answer = await self._ask(key, lambda: obstore.get_async(self._bucket, key))
+        return bytes(await self._ask(key, answer.bytes_async))
+
+    async def chunks(self, key: str) -> AsyncIterator[bytes]:
+        """See `ports.ObjectStore.chunks`."""
+        answer = await self._ask(key, lambda: obstore.get_async(self._bucket, key))
+        with self._explained(key):
+            async for block in answer.stream(min_chunk_size=_BLOCK):
+                yield bytes(block)
+
+    async def keys(self, prefix: str) -> list[tuple[str, int]]:
+        """See `ports.ObjectStore.keys`."""
+        return sorted([(meta["path"], meta["size"]) async for meta in self._list(prefix)])
+
+    async def _list(self, prefix: str) -> AsyncIterator[Any]:
+        with self._explained(prefix):
+            async for page in obstore.list(self._bucket, prefix or None):
+                for meta in page:
+                    yield meta
+
+    async def delete(self, prefix: str) -> None:
+        """See `ports.ObjectStore.delete`. The manifest goes first: what is half deleted is no backup any more."""
+        keys = [key for key, _ in await self.keys(prefix)] or [prefix]
+        keys.sort(key=lambda key: not key.endswith(f"/{MANIFEST}"))
+        for batch in (keys[:1], keys[1:]):
+            if batch:
+                await self._ask(prefix, partial(obstore.delete_async, self._bucket, batch))
+
+    async def _ask(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
+        with self._explained(key):
+            return await call()
+
+    @contextmanager
+    def _explained(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:  # obstore's NotFoundError is one
+            raise missing(f"{self._label}/{key}") from error
+        except (BaseError, OSError) as error:
+            raise refused(f"{self._label}/{key}", f"{type(error).__name__}: {_first_line(error)}") from error
+
+
+class _BucketUpload:
+    """A backup on its way into a bucket; implements `ports.Upload`."""
+
+    def __init__(self, store: BucketStore, *, prefix: str, folder: Path) -> None:
+        self.folder = folder
+        self.published = False
+        self._store = store
+        self._prefix = prefix
+
+    async def free_bytes(self) -> int:
+        """See `ports.Upload.free_bytes`."""
+        return shutil.disk_usage(self.folder).free
+
+    async def keep(self, name: str) -> None:
+        """See `ports.Upload.keep`: stored, and removed here."""
+        await self._store.put_file(f"{self._prefix}/{name}", self.folder / name)
+        (self.folder / name).unlink()
+
+    async def publish(self, manifest: bytes) -> None:
+        """See `ports.Upload.publish`."""
+        await self._store.put_bytes(f"{self._prefix}/{MANIFEST}", manifest)
+        self.published = True
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else ""
