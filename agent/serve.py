@@ -33,6 +33,7 @@ _LOOK_EVERY_S = 30.0
 _SILENT_AFTER = timedelta(seconds=30)  # an engine that did not answer for so long is not counted on
 _STORE_TIMEOUT_S = 5.0
 _LAST_NOTIFICATIONS_S = 5.0
+_LATER = "Try again when /readyz answers 200."
 
 
 class Serving:
@@ -119,7 +120,7 @@ class Serving:
     async def request_deploy(self, request: DeployRequest) -> Deploy:
         """See `web.Backend.request_deploy`. What is asked for while the engine starts waits for it."""
         if self._idle == "stopping":
-            raise _not_now("stopping")
+            raise BusyError("the agent is stopping", code="busy.stopping", hint=_LATER)
         return await queue(self._deps, request)
 
     async def request_cancel(self, deploy_id: str, reason: str) -> Deploy:
@@ -130,7 +131,7 @@ class Serving:
     async def request_backup(self) -> BackupRecord:
         """See `web.Backend.request_backup`."""
         if self._supervisor is None:
-            raise _not_now(self._idle)
+            raise BusyError(f"the agent is {self._idle}", code="busy.not_ready", hint=_LATER)
         return await self._supervisor.backup()
 
     async def deploys(self, *, states: Sequence[State], limit: int) -> list[Deploy]:
@@ -157,10 +158,6 @@ class Serving:
         return await self._metrics.exposition(
             now=self._deps.clock.now(), conditions=await self.conditions(), pending=self._lookout.pending
         )
-
-
-def _not_now(state: str) -> BusyError:
-    return BusyError(f"the agent is {state}", code=f"busy.{state}", hint="Try again when /readyz answers 200.")
 
 
 async def serve(settings: Settings) -> None:

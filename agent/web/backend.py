@@ -61,7 +61,7 @@ class Backend(Protocol):
         """Take a backup now.
 
         Raises:
-            BusyError: `busy.deploying`, `busy.backup`: a deploy, or another backup, is running.
+            BusyError: `busy.deploying`, `busy.backup`: a deploy, or another backup, is running; `busy.not_ready`.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -418,11 +419,11 @@ async def test_an_order_may_name_its_strategy(api: Api) -> None:
 
 
 async def test_nothing_is_begun_while_the_agent_starts_or_stops(api: Api) -> None:
-    problem(await api.http.post("/api/v1/backups"), 409, "busy.starting")
+    problem(await api.http.post("/api/v1/backups"), 409, "busy.not_ready")
     api.begin()
     api.serving.end()
     problem(await api.http.post("/api/v1/deploys"), 409, "busy.stopping")
-    problem(await api.http.post("/api/v1/backups"), 409, "busy.stopping")
+    problem(await api.http.post("/api/v1/backups"), 409, "busy.not_ready")
 
 
 async def test_cancel_raises_the_flag_once(api: Api) -> None:
@@ -523,6 +524,12 @@ async def test_the_document_is_openapi_and_names_token_and_problems(api: Api) ->
                 assert schema == {"$ref": "#/components/schemas/Problem"}
             assert operation["summary"]
             assert operation["description"]
+
+
+def test_the_page_lists_every_endpoint(api: Api) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(GET|POST) (/[^`]*)` \|", page, flags=re.MULTILINE))
+    assert listed == endpoints(api) | {("GET", "/api/v1/openapi.json")}
 
 
 # --- the watch ---
