@@ -28,12 +28,11 @@ _SERVICE_VARIABLE = re.compile(
 Loc = tuple[str | int, ...]
 
 
-def load_settings(config: Path | None = None, *, overrides: Mapping[str, Any] | None = None) -> Settings:
+def load_settings(config: Path | None = None) -> Settings:
     """The settings from environment, file and defaults.
 
     Args:
         config: the file; None takes DEPLOY_AGENT_CONFIG, then `deploy-agent.yaml` if there is one, else no file.
-        overrides: values that win over the file, but not over the environment.
 
     Raises:
         InputError: `settings.no_file`, `settings.yaml`, `settings.unknown_key`, `settings.unknown_variable`,
@@ -48,7 +47,7 @@ def load_settings(config: Path | None = None, *, overrides: Mapping[str, Any] | 
     for loc, text in _secrets_from_files():
         _put(values, loc, text)
     try:
-        return Settings(**_merged(values, overrides or {}))
+        return Settings(**values)
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
         name = f"{ENV_PREFIX}{field[1].upper()}" if field else ENV_PREFIX
@@ -60,14 +59,6 @@ def load_settings(config: Path | None = None, *, overrides: Mapping[str, Any] | 
         ) from None  # the cause quotes the value
     except ValidationError as error:
         raise _explained(error, document, path) from None  # pydantic's error quotes the values
-
-
-def _merged(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(values)
-    for key, value in overrides.items():
-        inner = merged.get(key)
-        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _find(config: Path | None) -> Path | None:

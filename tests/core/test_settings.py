@@ -60,13 +60,6 @@ def test_environment_over_file_over_default(monkeypatch: pytest.MonkeyPatch):
     assert settings.deploy.statement_timeout_s == 0
 
 
-def test_overrides_win_over_the_file_only(monkeypatch: pytest.MonkeyPatch):
-    write("http:\n  port: 1\n  host: 127.0.0.2\n")
-    monkeypatch.setenv("DEPLOY_AGENT_LOG__LEVEL", "debug")
-    settings = load_settings(overrides={"http": {"port": 2}, "log": {"level": "error"}})
-    assert (settings.http.port, settings.http.host, settings.log.level) == (2, "127.0.0.2", "debug")
-
-
 def test_the_config_file_can_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch):
     write("project: elsewhere\n", "other.yaml")
     monkeypatch.setenv("DEPLOY_AGENT_CONFIG", "other.yaml")

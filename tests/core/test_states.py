@@ -7,7 +7,7 @@ import pytest
 
 from agent.core.states import EXIT_CODES, FINAL, TRANSITIONS, Move, State, after
 from agent.errors import StateError
-from agent.report.diagram import state_diagram
+from tests.support.diagram import state_diagram
 
 DOC = Path(__file__).parents[2] / "docs" / "architecture.md"
 
@@ -48,7 +48,7 @@ def test_what_the_table_does_not_have_is_refused(state: State, move: Move) -> No
 
 
 def test_the_diagram_in_the_docs_is_the_table() -> None:
-    """To renew it: python -c "from agent.report.diagram import state_diagram as d; print(d())"."""
+    """To renew it: python -m tests.support.generated."""
     text = DOC.read_text()
     found = re.search(r"<!-- generated: states -->\n```mermaid\n(.*?)```", text, re.DOTALL)
     assert found is not None

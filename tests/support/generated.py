@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 from agent.core.runbook_io import json_schema
-from agent.core.runbook_reference import with_reference
+from tests.support.diagram import with_diagram
+from tests.support.runbook_reference import with_reference
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = ROOT / "config" / "runbook.schema.json"
 DOCUMENT = ROOT / "docs" / "runbook.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 
 def wanted() -> dict[Path, str]:
@@ -18,6 +20,7 @@ def wanted() -> dict[Path, str]:
     return {
         SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         DOCUMENT: with_reference(DOCUMENT.read_text(encoding="utf-8")),
+        ARCHITECTURE: with_diagram(ARCHITECTURE.read_text(encoding="utf-8")),
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from agent.core.states import FINAL, TRANSITIONS, State
 
 
@@ -11,3 +13,14 @@ def state_diagram() -> str:
     lines += [f"    {before} --> {after}: {move}" for (before, move), after in TRANSITIONS.items()]
     lines += [f"    {state} --> [*]" for state in State if state in FINAL]
     return "\n".join(lines) + "\n"
+
+
+def with_diagram(document: str) -> str:
+    """The document with its diagram made anew."""
+    return re.sub(
+        r"(?<=<!-- generated: states -->\n```mermaid\n).*?(?=```\n<!-- end generated -->)",
+        state_diagram(),
+        document,
+        count=1,
+        flags=re.DOTALL,
+    )

@@ -1,4 +1,4 @@
-"""The reference part of docs/runbook.md, made from the JSON Schema of the runbook. Pure."""
+"""The reference part of docs/runbook.md, made from the JSON Schema of the runbook."""
 
 from __future__ import annotations
 
