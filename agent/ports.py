@@ -57,6 +57,14 @@ class Notice(Protocol):
         """Five characters."""
         ...
 
+    @property
+    def part(self) -> int:
+        """The 1-based number of the transaction of `run_transactions` that raised it; elsewhere 0.
+
+        In `run_many` that of the statement, or of the one before it: libpq may hand over a NOTICE ahead of a result.
+        """
+        ...
+
 
 class Session(Protocol):
     """One connection to the target.
@@ -92,7 +100,7 @@ class Session(Protocol):
         ...
 
     def bind(self, sql: str, params: Params, *, names: Names | None = None) -> str:
-        """The statement with its values as quoted literals: for a place in `run_many` or `run_transaction`."""
+        """The statement with its values as quoted literals: for a place in `run_many` or `run_transactions`."""
         ...
 
     async def run_transaction(self, statements: Sequence[str]) -> None:
@@ -102,6 +110,18 @@ class Session(Protocol):
             StatementError: `where["statement"]` is the 1-based index of the one that failed;
                 `where["at"] == "commit"` if it was the COMMIT (a deferred constraint).
             TargetError: `target.transaction_failed`: it was not committed.
+        """
+        ...
+
+    async def run_transactions(self, transactions: Sequence[Sequence[str]]) -> None:
+        """Several transactions, each as `run_transaction` has it, one after the other, in one round trip.
+
+        The first one that fails ends it: those before it are committed, those behind it have not begun.
+
+        Raises:
+            StatementError: `where["transaction"]` is the 1-based index of the one that failed; the rest as of
+                `run_transaction`.
+            TargetError: `target.transaction_failed`: one was not committed; the history says which.
         """
         ...
 

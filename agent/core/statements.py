@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from agent.core.migrations import Migration
 from agent.core.models import Finding, Model, RunMode, Severity
 from agent.core.splitter import Piece, code_only, split
 from agent.core.syntax import PARSER_MAJOR, SyntaxProblem, syntax_problem
+
+_KEPT = 2048  # files whose analysis is kept
 
 NO_TRANSACTION_MARK = "-- pg-delta: transaction=false"
 """As the whole first line it tells the Supabase CLI, and the agent, to run each statement by itself."""
@@ -116,10 +119,11 @@ class EnumUse(Model):
     line: int
 
 
+@lru_cache(maxsize=_KEPT)
 def analyse(
     migration: Migration, *, server_major: int = PARSER_MAJOR, committing: frozenset[str] = frozenset()
 ) -> Script:
-    """Look at one migration file.
+    """Look at one migration file. What was found is kept: a running agent sees the same files again and again.
 
     Args:
         migration: the file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from agent.errors import StatementError
 
@@ -35,6 +36,25 @@ def blame(error: StatementError, statements: Sequence[str]) -> None:
             offset -= len(statement) + len(_SEPARATOR)
     told = [index for index, statement in enumerate(statements, start=1) if not is_blank(statement)]
     error.where["statement"] = told[min(done, len(told) - 1)] if told else len(statements)
+
+
+def blame_transaction(error: StatementError, transactions: Sequence[Sequence[str]]) -> None:
+    """As `blame`, of statements in transactions: each holds its BEGIN and COMMIT, which do not count."""
+    if "done" not in error.where:
+        return
+    blame(error, [statement for one in transactions for statement in one])
+    index = int(error.where.pop("statement"))
+    for number, one in enumerate(transactions, start=1):
+        if index <= len(one):
+            error.where["transaction"] = number
+            error.where |= {"statement": index - 1} if 1 < index < len(one) else {"at": "commit"}
+            return
+        index -= len(one)
+
+
+def ends(parts: Sequence[Sequence[str]]) -> tuple[int, ...]:
+    """For each part of a text, how many statements have finished when it has: blank ones are not counted."""
+    return tuple(accumulate(sum(not is_blank(statement) for statement in part) for part in parts))
 
 
 def is_blank(statement: str) -> bool:

@@ -5,6 +5,7 @@ psycopg's errors end here; `target_errors` names them.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -15,6 +16,7 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -42,6 +44,7 @@ class ServerNotice:
     detail: str
     hint: str
     sqlstate: str
+    part: int = 0
 
 
 class PsycopgSession:
@@ -55,6 +58,8 @@ class PsycopgSession:
         self._cancelled = False
         self.watch: Watch | None = None
         self._listener: Callable[[Notice], None] | None = None
+        self._ends: Callable[[], Sequence[int]] = tuple
+        self._results: list[pq.abc.PGresult] = []
         connection.add_notice_handler(self._heard)
 
     @property
@@ -111,38 +116,67 @@ class PsycopgSession:
             await self._run_singly(statements)
             return
         try:
-            await self._query(text)
+            await self._query(text, parts=[[one] for one in statements])
         except StatementError as error:
             script.blame(error, statements)
             raise
 
     async def run_transaction(self, statements: Sequence[str]) -> None:
         """See `ports.Session.run_transaction`."""
-        text = script.join(["BEGIN", *statements, "COMMIT"])
         try:
-            if script.changes_parsing(text):
-                async with self.transaction():
-                    await self._run_singly(statements)
-                return
-            tag = (await self._query(text))[-1].command_status
+            await self.run_transactions([statements])
         except StatementError as error:
-            if "done" in error.where:
-                script.blame(error, ["BEGIN", *statements, "COMMIT"])
-                index = int(error.where.pop("statement")) - 1
-                error.where |= {"statement": index} if 0 < index <= len(statements) else {"at": "commit"}
+            error.where.pop("transaction", None)
+            raise
+
+    async def run_transactions(self, transactions: Sequence[Sequence[str]]) -> None:
+        """See `ports.Session.run_transactions`: one message of the simple query protocol, as in `run_many`."""
+        whole = [["BEGIN", *statements, "COMMIT"] for statements in transactions]
+        text = script.join([statement for one in whole for statement in one])
+        if script.changes_parsing(text):
+            await self._each_singly(transactions)
+            return
+        try:
+            results = await self._query(text, parts=whole)
+        except StatementError as error:
+            if error.where.get("done") == 0 and len(transactions) > 1:
+                # One of them does not parse, so none has begun. Those before it are to be committed all the same.
+                await self._each_by_itself(transactions)
+                return
+            script.blame_transaction(error, whole)
             raise
         finally:
             if await self.in_transaction():
                 await self._query("ROLLBACK")
-        if tag != b"COMMIT":
+        tags = [result.command_status for result in results]
+        if tags[-1] != b"COMMIT" or b"ROLLBACK" in tags:
             raise _not_committed()
+
+    async def _each_by_itself(self, transactions: Sequence[Sequence[str]]) -> None:
+        for number, statements in enumerate(transactions, start=1):
+            try:
+                await self.run_transactions([statements])
+            except StatementError as error:
+                error.where["transaction"] = number
+                raise
+
+    async def _each_singly(self, transactions: Sequence[Sequence[str]]) -> None:
+        for number, statements in enumerate(transactions, start=1):
+            try:
+                async with self.transaction():
+                    await self._run_singly(statements)
+            except StatementError as error:
+                error.where["transaction"] = number
+                if error.where.pop("done", None) is not None:
+                    error.where["at"] = "commit"
+                raise
 
     async def _run_singly(self, statements: Sequence[str]) -> None:
         for index, statement in enumerate(statements, start=1):
             try:
                 await self._query(statement)
             except StatementError as error:
-                del error.where["done"]
+                error.where.pop("done", None)
                 error.where["statement"] = index
                 raise
 
@@ -220,15 +254,24 @@ class PsycopgSession:
             raise TargetError("the statement was answered without a result", code="target.protocol")
         return result
 
-    async def _query(self, text: str) -> list[pq.abc.PGresult]:
-        """Send a text, of one statement or several, by the simple query protocol; all results."""
+    async def _query(self, text: str, *, parts: Sequence[Sequence[str]] = ()) -> list[pq.abc.PGresult]:
+        """Send a text, of one statement or several, by the simple query protocol; all results.
+
+        Args:
+            parts: what the text is made of, so that a NOTICE can say which part raised it.
+        """
         _refuse_nul(text)
         connection = self._connection
         self._cancelled = False
         async with connection.lock:
-            with self._translating(), self._watched():
-                connection.pgconn.send_query(text.encode())
-                results = await connection.wait(_results(connection.pgconn))
+            # counted only if there is a NOTICE
+            self._ends, self._results = cache(lambda: script.ends(parts)), []
+            try:
+                with self._translating(), self._watched():
+                    connection.pgconn.send_query(text.encode())
+                    await connection.wait(_results(connection.pgconn, self._results))
+            finally:
+                self._ends, results = tuple, self._results
         if results[-1].status == pq.ExecStatus.FATAL_ERROR:
             copying = len(results) > 1 and results[-2].status == pq.ExecStatus.COPY_IN
             failure = (
@@ -270,17 +313,22 @@ class PsycopgSession:
                     detail=diag.message_detail or "",
                     hint=diag.message_hint or "",
                     sqlstate=diag.sqlstate or "",
+                    part=self._part(),
                 )
             )
 
+    def _part(self) -> int:
+        """See `ports.Notice.part`."""
+        ends = self._ends()
+        return min(bisect_right(ends, len(self._results)) + 1, len(ends))
 
-def _results(pgconn: pq.abc.PGconn) -> Generator[Any, Any, list[pq.abc.PGresult]]:
-    """All results of what was sent.
+
+def _results(pgconn: pq.abc.PGconn, results: list[pq.abc.PGresult]) -> Generator[Any, Any, None]:
+    """Collect the results of what was sent, each as soon as it is there.
 
     COPY FROM STDIN is answered with a failure, for there is no data to send; what COPY TO STDOUT says is dropped.
     """
     yield from generators.send(pgconn)
-    results: list[pq.abc.PGresult] = []
     while (result := (yield from generators.fetch(pgconn))) is not None:
         if result.status == pq.ExecStatus.COPY_IN:
             results.append(result)
@@ -293,7 +341,6 @@ def _results(pgconn: pq.abc.PGconn) -> Generator[Any, Any, list[pq.abc.PGresult]
                     pgconn.consume_input()
         else:
             results.append(result)
-    return results
 
 
 def _with_names(text: str, names: Names | None, connection: psycopg.AsyncConnection) -> str:

@@ -395,3 +395,44 @@ async def test_a_long_statement_is_left_alone(database: Database) -> None:
 )
 def test_blank(text: str, *, blank: bool) -> None:
     assert is_blank(text) is blank
+
+
+async def test_run_transactions_commit_each_and_end_at_the_first_failure(session: PsycopgSession) -> None:
+    await session.run_transactions([["CREATE TABLE t (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)"], ["-- x", ""]])
+    with pytest.raises(StatementError) as caught:
+        await session.run_transactions(
+            [["INSERT INTO t VALUES (1)"], ["-- x", "SELECT 1", "SELECT nope"], ["SELECT 2"]]
+        )
+    assert caught.value.where == {"transaction": 2, "statement": 3}
+    assert caught.value.position == len("SELECT n")
+    with pytest.raises(StatementError) as caught:
+        await session.run_transactions([["INSERT INTO t VALUES (2)"], ["INSERT INTO t VALUES (2)"], ["DROP TABLE t"]])
+    assert caught.value.where == {"transaction": 2, "at": "commit"}
+    assert not await session.in_transaction()
+    assert [row["a"] for row in await session.rows("SELECT a FROM t ORDER BY a")] == [1, 2]
+
+
+@pytest.mark.parametrize("ahead", ["INSERT INTO t VALUES (1)", "SET standard_conforming_strings = on"])
+async def test_transactions_before_one_that_does_not_parse_are_committed(session: PsycopgSession, ahead: str) -> None:
+    await session.run("CREATE TABLE t (a int)")
+    with pytest.raises(StatementError) as caught:
+        await session.run_transactions(
+            [["INSERT INTO t VALUES (0)"], [ahead], ["SELECT 1", "SELEKT"], ["DROP TABLE t"]]
+        )
+    assert caught.value.where == {"transaction": 3, "statement": 2}
+    assert caught.value.sqlstate == "42601"
+    assert await session.value("SELECT count(*) FROM t WHERE a = 0") == 1
+
+
+async def test_a_notice_says_which_part_raised_it(session: PsycopgSession) -> None:
+    heard: dict[str, int] = {}
+    session.on_notice(lambda notice: heard.update({notice.message: notice.part}))
+    say = "DO $$ BEGIN RAISE NOTICE '{0}'; END $$".format
+    await session.run(say("alone"))
+    await session.run_transactions([[say("a"), "SELECT 1"], ["SELECT 2", "-- nothing", say("b"), say("c")], [say("d")]])
+    assert heard == {"alone": 0, "a": 1, "b": 2, "c": 2, "d": 3}
+    await session.run_many(
+        ["-- nothing", "SELECT 1", "SELECT 2", say("fourth"), "", "SELECT 3", "SELECT 4", say("last")]
+    )
+    assert heard["fourth"] in {3, 4}
+    assert heard["last"] in {7, 8}
