@@ -7,7 +7,7 @@ import hashlib
 import json
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,17 +17,16 @@ import agent
 from agent import sql
 from agent.core import backups as core
 from agent.core.backups import Manifest, OutsideObject, StoredFile
-from agent.core.models import BackupRecord, BackupState, EventKind, NewEvent, Severity, Snapshot
+from agent.core.models import BackupRecord, BackupState, EventKind, Snapshot
 from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest
+from agent.deploy.emitter import Emit, tell
 from agent.deploy.snapshot import application_schemas
 from agent.deploy.upkeep import prune, verify_backup
 from agent.errors import BackupError
 from agent.ports import Clock, DeployStore, ObjectStore, PgTools, Session, Target, Upload
 
 __all__ = ["BackupOptions", "load_manifest", "prune", "take_backup", "verify_backup"]
-
-Emit = Callable[[NewEvent], None]
 
 # Which rows of these belong to a migration tool of Supabase's own, not to the project (`supabase db dump`, CLI 3.1.0).
 _NOT_DATA = ("auth.schema_migrations", "storage.migrations", "supabase_functions.migrations")
@@ -104,25 +103,20 @@ async def take_backup(
     schemas = await application_schemas(session, options.schemas)
     [facts] = await session.rows(sql.load("backup/facts"), {"schemas": list(schemas)})
     if left := await objects.sweep():
-        emit(_event(EventKind.LOG, clock, f"removed {len(left)} unfinished backups", names=left))
+        tell(emit, clock, EventKind.LOG, f"removed {len(left)} unfinished backups", names=left)
     place = core.prefix(project, backup_id)
     async with objects.upload(place, work_dir=_work_dir(options)) as upload:
         await _check_space(upload, facts["table_bytes"])
         writing = _Writing(upload=upload, options=options)
-        describing = asyncio.create_task(_describe(session, schemas))
-        try:
-            tool_version = await _dump(
-                writing,
-                tools=tools,
-                server_major=facts["server_major"],
-                snapshot_id=snapshot_id,
-                schemas=schemas,
-                progress=_progress(clock, emit),
-            )
-            described = await describing
-        finally:
-            describing.cancel()
-            await asyncio.gather(describing, return_exceptions=True)
+        dump = _dump(
+            writing,
+            tools=tools,
+            server_major=facts["server_major"],
+            snapshot_id=snapshot_id,
+            schemas=schemas,
+            progress=_progress(clock, emit),
+        )
+        tool_version, described = await _beside(dump, _describe(session, schemas))
         await _write_outside(writing, described)
         manifest = Manifest(
             id=backup_id,
@@ -159,18 +153,16 @@ async def take_backup(
         deploy_id=deploy_id,
     )
     await store.put_backup(record)
-    seconds = (clock.now() - began).total_seconds()
-    emit(
-        _event(
-            EventKind.BACKUP,
-            clock,
-            f"backup {backup_id}: {manifest.bytes:,} bytes in {len(manifest.files)} files at {record.location}",
-            id=backup_id,
-            location=record.location,
-            bytes=manifest.bytes,
-            files=len(manifest.files),
-            seconds=seconds,
-        )
+    tell(
+        emit,
+        clock,
+        EventKind.BACKUP,
+        f"backup {backup_id}: {manifest.bytes:,} bytes in {len(manifest.files)} files at {record.location}",
+        id=backup_id,
+        location=record.location,
+        bytes=manifest.bytes,
+        files=len(manifest.files),
+        seconds=(clock.now() - began).total_seconds(),
     )
     return record
 
@@ -194,6 +186,16 @@ async def _describe(session: Session, schemas: Sequence[str]) -> _Described:
         untied_keys=[row["name"] for row in keys],
         history=history,
     )
+
+
+async def _beside(dump: Coroutine[Any, Any, str], describe: Coroutine[Any, Any, _Described]) -> tuple[str, _Described]:
+    """The catalog is read while pg_dump runs; a dump that fails ends the reading."""
+    describing = asyncio.create_task(describe)
+    try:
+        return await dump, await describing
+    finally:
+        describing.cancel()
+        await asyncio.gather(describing, return_exceptions=True)
 
 
 async def _dump(
@@ -232,14 +234,14 @@ def _progress(clock: Clock, emit: Emit) -> Callable[[int], None]:
     """Tells how far the dump is, every two seconds."""
     last = clock.now()
 
-    def tell(done: int) -> None:
+    def written(done: int) -> None:
         nonlocal last
         if (clock.now() - last).total_seconds() >= _PROGRESS_EVERY_S:
             last = clock.now()
             message = f"backup: {done:,} bytes written"
-            emit(_event(EventKind.PROGRESS, clock, message, what="backup", phase="dump", done=done, total=None))
+            tell(emit, clock, EventKind.PROGRESS, message, what="backup", phase="dump", done=done, total=None)
 
-    return tell
+    return written
 
 
 async def _write_outside(writing: _Writing, described: _Described) -> None:
@@ -273,7 +275,3 @@ def _work_dir(options: BackupOptions) -> Path | None:
     if options.encrypt:
         return options.work_dir or Path(tempfile.gettempdir())
     return options.work_dir
-
-
-def _event(kind: EventKind, clock: Clock, message: str, **data: Any) -> NewEvent:  # noqa: ANN401 - whatever the kind documents
-    return NewEvent(kind=kind, message=message, at=clock.now(), severity=Severity.INFO, data=data)

@@ -7,7 +7,7 @@ that nothing of it stays: no row, no setting, no role. Queries are held read-onl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.core.checks import Check
@@ -17,12 +17,12 @@ from agent.core.models import CheckResult, EventKind, NewEvent, Severity, Verdic
 from agent.core.queries import one_statement
 from agent.core.runbook import Metric, SnapshotQuery, Volumes
 from agent.deploy.check_kinds import CannotRun, HttpProbe, Look, MustWait, fetch, look, scalar, undone
+from agent.deploy.emitter import Emit
 from agent.errors import InputError, StatementError
 from agent.ports import Clock, Row, Session
 
 __all__ = ["HttpProbe", "collect_metrics", "measure_volume", "read_values", "run_checks"]
 
-Emit = Callable[[NewEvent], None]
 
 _VALUE_TIMEOUT_S = 60.0
 _QUERY_CANCELED = "57014"
@@ -140,7 +140,7 @@ async def _value(session: Session, query: SnapshotQuery) -> Any:  # noqa: ANN401
 
 
 async def collect_metrics(
-    session: Session, metrics: Sequence[Metric], *, emit: Callable[[NewEvent], None], clock: Clock
+    session: Session, metrics: Sequence[Metric], *, emit: Emit, clock: Clock
 ) -> list[tuple[str, dict[str, str], float]]:
     """Name, labels and value of every row of every metric.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +11,9 @@ from agent.core.models import EventKind, NewEvent, Severity
 from agent.core.redaction import Redactor
 from agent.errors import AgentError
 from agent.ports import Clock, DeployStore
+
+Emit = Callable[[NewEvent], None]
+"""Where a part of a deploy leaves its events: `Emitter.put`, or what a person at the command line listens with."""
 
 # What these say is the agent's own words, numbers and file names: nothing that a server or a user's SQL said.
 _OWN_WORDS = frozenset(
@@ -23,6 +27,13 @@ _OWN_WORDS = frozenset(
         EventKind.BACKUP,
     }
 )
+
+
+def tell(
+    emit: Emit, clock: Clock, kind: EventKind, message: str, *, severity: Severity = Severity.INFO, **data: object
+) -> None:
+    """Emit an event of now; `data` holds the keys that EventKind lists for the kind."""
+    emit(NewEvent(kind=kind, message=message, at=clock.now(), severity=severity, data=data))
 
 
 class Emitter:
@@ -53,7 +64,7 @@ class Emitter:
 
     def emit(self, kind: EventKind, message: str, *, severity: Severity = Severity.INFO, **data: Any) -> None:  # noqa: ANN401 - whatever the kind documents
         """Record an event of now; `data` holds the keys that EventKind lists for the kind."""
-        self.put(NewEvent(kind=kind, message=message, at=self._clock.now(), severity=severity, data=data))
+        tell(self.put, self._clock, kind, message, severity=severity, **data)
 
     def put(self, event: NewEvent) -> None:
         """Record an event that somebody else made; secrets are masked before it goes anywhere."""

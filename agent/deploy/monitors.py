@@ -8,7 +8,7 @@ holds the migration up is cancelled.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,10 +19,9 @@ from agent.core.expect import jsonable, show_row
 from agent.core.models import EventKind, NewEvent, Severity
 from agent.core.queries import SqlError, one_statement
 from agent.core.runbook import Monitor
+from agent.deploy.emitter import Emit
 from agent.errors import AgentError, StatementError
 from agent.ports import Clock, Row, Session, Target
-
-Emit = Callable[[NewEvent], None]
 
 _QUIET_S = 0.5  # a migration that is done sooner is not looked at: most are, and two connections cost more
 _LOOK_S = 1.0

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from agent import sql
 from agent.core import preflight as judge
-from agent.core.models import Finding, NewEvent, Severity
+from agent.core.models import Finding, Severity
 from agent.core.planning import Plan
 from agent.core.preflight import PreflightLimits, Rows
 from agent.core.runbook import Runbook
 from agent.core.touched import touched
 from agent.deploy.checks import HttpProbe, run_checks
+from agent.deploy.emitter import Emit
 from agent.deploy.snapshot import application_schemas
 from agent.errors import AgentError, BackupError
 from agent.ports import Clock, ObjectStore, Params, PgTools, Session, Target
@@ -74,7 +75,7 @@ async def run_preflight(
     runbook: Runbook | None,
     clock: Clock,
     http: HttpProbe | None,
-    emit: Callable[[NewEvent], None],
+    emit: Emit,
     limits: PreflightLimits | None = None,
 ) -> list[Finding]:
     """Look at everything that could make the deploy fail, before it touches anything.

@@ -6,7 +6,7 @@ One transaction does it all, so a restore that fails has changed nothing, and on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,13 @@ from pydantic import TypeAdapter
 from agent import sql
 from agent.core import backups as core
 from agent.core.backups import Manifest, OutsideObject
-from agent.core.models import BackupRecord, EventKind, NewEvent, Severity
+from agent.core.models import BackupRecord, EventKind, Severity
 from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest, opened
+from agent.deploy.emitter import Emit, tell
 from agent.deploy.snapshot import application_schemas
 from agent.errors import AgentError, BackupError, StatementError, TargetError
 from agent.ports import Clock, ObjectStore, PgTools, Row, Session, Target
-
-Emit = Callable[[NewEvent], None]
 
 _OUTSIDE = TypeAdapter(list[OutsideObject])
 _LOCKED = frozenset({"55P03", "40P01"})  # lock_not_available, deadlock_detected
@@ -87,14 +86,15 @@ async def restore_in_place(
                 if error.sqlstate not in _LOCKED or attempt == options.lock_attempts:
                     raise _explained(error, blockers) from error
         await _analyse(session, plan.schemas)
-    emit(_event(clock, EventKind.LOG, f"restored backup {backup.id}: {', '.join(plan.schemas)}", backup=backup.id))
+    tell(emit, clock, EventKind.LOG, f"restored backup {backup.id}: {', '.join(plan.schemas)}", backup=backup.id)
 
 
 async def _end_leftovers(session: Session, clock: Clock, emit: Emit) -> None:
     for row in await session.rows(sql.load("restore/leftover_sessions")):
         gone = await session.value(sql.load("restore/terminate"), {"pid": row["pid"]})
         message = f"ended session {row['pid']} of {row['application_name']}, which was {row['state']}"
-        emit(_event(clock, EventKind.LOG, message, Severity.INFO if gone else Severity.WARNING, pid=row["pid"]))
+        severity = Severity.INFO if gone else Severity.WARNING
+        tell(emit, clock, EventKind.LOG, message, severity=severity, pid=row["pid"])
 
 
 async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str, *, lock_timeout_s: float) -> _Plan:
@@ -172,16 +172,15 @@ async def _watching(
                 if {row["pid"] for row in blockers} - told:
                     told |= {row["pid"] for row in blockers}
                     message = f"the restore waits for {_names(blockers)}"
-                    emit(
-                        _event(
-                            clock,
-                            EventKind.LOCK_WAIT,
-                            message,
-                            Severity.WARNING,
-                            version="",
-                            attempt=attempt,
-                            blockers=blockers,
-                        )
+                    tell(
+                        emit,
+                        clock,
+                        EventKind.LOCK_WAIT,
+                        message,
+                        severity=Severity.WARNING,
+                        version="",
+                        attempt=attempt,
+                        blockers=blockers,
                     )
                 await clock.sleep(_WATCH_EVERY_S)
 
@@ -256,7 +255,3 @@ async def restore_scratch(*, target: Target, tools: PgTools, manifest: Manifest,
             code="backup.counts_differ",
             hint="Do not rely on this backup: take a new one, and report this with both manifests.",
         )
-
-
-def _event(clock: Clock, kind: EventKind, message: str, severity: Severity = Severity.INFO, **data: object) -> NewEvent:
-    return NewEvent(kind=kind, message=message, at=clock.now(), severity=severity, data=data)

@@ -14,7 +14,6 @@ from agent.core.models import (
     DeployRequest,
     Event,
     Finding,
-    NewEvent,
     Severity,
 )
 from agent.core.planning import Plan
@@ -23,13 +22,13 @@ from agent.core.states import FINAL, State
 from agent.deploy.backup import take_backup
 from agent.deploy.checks import read_values, run_checks
 from agent.deploy.deps import Deps, take_lock
+from agent.deploy.emitter import Emit
 from agent.deploy.plan import make_plan
 from agent.deploy.preflight import run_preflight
 from agent.deploy.restore import restore_in_place
 from agent.deploy.snapshot import application_schemas, exported, read_history, take_snapshot
 from agent.errors import AgentError, BusyError, NotFoundError, WaitTimeoutError
 
-Emit = Callable[[NewEvent], None]
 OPEN_STATES = tuple(sorted(set(State) - FINAL))
 
 
