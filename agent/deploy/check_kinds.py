@@ -304,20 +304,23 @@ class _Trial:
         self.values: dict[str, Any] = {}
         self.hidden: list[bool | None] = []
         self.wanted: list[str] = []
-        self.wrong: list[str] = []
+        self.wrong: list[tuple[str, str]] = []
         self.notes: list[str] = []
 
     def add(self, wanted: str, wrong: str) -> None:
         """One thing that is wanted; `wrong` says what was seen instead, or nothing."""
         self.wanted.append(wanted)
         if wrong:
-            self.wrong.append(f"{wanted}: {wrong}")
+            self.wrong.append((wanted, wrong))
 
     def judgement(self) -> Judgement:
-        """All tries together."""
-        expected = f"{self.spec.role} {', '.join(self.wanted)}"
+        """All tries together; of a failed check only the tries that went wrong."""
+        wanted = dict.fromkeys(wanted for wanted, _ in self.wrong) or self.wanted
+        expected = f"{self.spec.role} {', '.join(wanted)}"
+        if len(self.wrong) == 1:
+            return Judgement(Verdict.FAILED, expected, self.wrong[0][1])
         if self.wrong:
-            return Judgement(Verdict.FAILED, expected, "; ".join(self.wrong))
+            return Judgement(Verdict.FAILED, expected, "; ".join(f"{wanted}: {seen}" for wanted, seen in self.wrong))
         return Judgement(Verdict.PASSED, expected, "; ".join(["it is so", *self.notes]))
 
     def bound(self, text: str) -> tuple[str, Values | None]:
@@ -342,7 +345,7 @@ class _Trial:
         wanted = f"does not see {show(text)}"
         self.add(wanted, "sees a row" if await self.returns_row(text, as_role=True) else "")
         if not exists and self.spec.must_exist:
-            self.wrong.append(f"{wanted}: there is nothing to hide, so this proves nothing")
+            self.wrong.append((wanted, "there is nothing to hide, so this proves nothing"))
         elif not exists:
             self.notes.append("there was nothing to hide")
 
@@ -362,7 +365,7 @@ class _Trial:
                 ) from error
             raise
         rows = int(tag.rpartition(" ")[2]) if tag.rpartition(" ")[2].isdigit() else 0
-        return rows > 0, f"touches {rows} rows"
+        return rows > 0, f"touches {rows} row{'' if rows == 1 else 's'}"
 
     async def _become(self, *, as_role: bool) -> None:
         """Take the claims, and the role unless the deploying role is to look with them."""

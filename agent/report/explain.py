@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.core.models import CheckResult, Failure, Severity, Strategy, Verdict
+from agent.core.models import CheckResult, Failure, RunMode, Severity, Strategy, Verdict
 from agent.core.states import State
 from agent.report.collect import TITLES, Story
 from agent.report.models import Level, MigrationRow, NextCommand, RungRow, Status
@@ -82,9 +82,9 @@ def _short_cause(story: Story) -> str:
         check = problems[0].where.get("check")
         first = f"check {check} did not pass" if check else _gist(problems[0].message)
         return f"{first}, and {count(len(problems) - 1, 'more problem')}" if len(problems) > 1 else first
-    if failure.file:
-        line = f" line {failure.line}" if failure.line else ""
-        return f"{failure.file}{line} failed"
+    if _of_a_migration(failure):
+        line = f" line {failure.line}" if failure.file and failure.line else ""
+        return f"{failure.file or f'migration {failure.version}'}{line} failed"
     return _gist(failure.message)
 
 
@@ -130,7 +130,9 @@ def _success(story: Story, *, seconds: float) -> str:
         return "No migration was pending, so nothing was backed up, applied or changed."
     rows = story.applied
     names = listing([label(row) for row in rows]) or listing(list(story.deploy.versions))
-    parts = [f"Applied {names}{_strategy(story.deploy.strategy)} in {duration(seconds)}."]
+    migrate = next((phase.duration_s for phase in story.phases() if phase.state is State.MIGRATE), None)
+    took = duration(seconds if migrate is None else migrate)
+    parts = [f"Applied {names}{_strategy(story.deploy.strategy)} in {took}."]
     tally = story.tally
     if tally.total:
         soft = f"; {count(tally.warnings, 'check')} only warned" if tally.warnings else ""
@@ -165,7 +167,7 @@ def _cause(story: Story) -> str:
         return "The deploy ended without a recorded cause; its events are all that is known."
     if failure.check:
         return _check_sentence(story, failure)
-    if (failure.file or failure.version) and failure.cause not in _UNTOUCHED_CAUSES:
+    if _of_a_migration(failure):
         return _migration_sentence(story, failure)
     if failure.cause == "cancelled":
         return f"The deploy was cancelled{_reason(story.deploy.cancel_reason)}."
@@ -177,6 +179,13 @@ def _cause(story: Story) -> str:
         "agent": f"The agent itself failed ({failure.code}): ",
     }.get(failure.cause, "")
     return f"{introduction}{failure.message.strip().rstrip('.')}." if introduction else sentence(failure.message)
+
+
+def _of_a_migration(failure: Failure) -> bool:
+    """Whether a migration is to blame. What is wrong with the plan names the folder, or a file that never ran."""
+    if failure.cause in _UNTOUCHED_CAUSES or failure.code.startswith("plan."):
+        return False
+    return bool(failure.version) or failure.file.endswith(".sql")
 
 
 def _reason(text: str) -> str:
@@ -223,7 +232,8 @@ def _check_sentence(story: Story, failure: Failure) -> str:
     result = bad[-1]
     title = f" ({result.title.rstrip('.')})" if result.title and result.title != result.id else ""
     if result.verdict is Verdict.ERRORED:
-        body = f"could not run{_when(result)}, which is never a pass: {sentence(result.observed or failure.message)}"
+        reason = (result.observed or failure.message).strip().rstrip(".")
+        body = f"could not run{_when(result)}, which counts as a failure: {reason}."
     else:
         body = f"failed{_when(result)}: expected {result.expected}, observed {result.observed}."
     others = sum(1 for each in story.checks.values() if each.verdict is not Verdict.PASSED) - 1
@@ -238,12 +248,18 @@ def _when(result: CheckResult) -> str:
 
 
 def _committed(story: Story) -> str:
-    """Which files had been committed when it failed; nothing for one transaction over all."""
-    rows = [row for row in story.applied if story.failure is None or row.version != story.failure.version]
-    if story.deploy.strategy is Strategy.ATOMIC or not rows:
+    """What had been committed when it failed: whole files, statements; nothing for one transaction over all."""
+    failure = story.failure
+    if story.deploy.strategy is Strategy.ATOMIC:
         return ""
-    verb = "had" if len(rows) > 1 else "had already"
-    return f"By then {listing([label(row) for row in rows])} {verb} been committed."
+    done = [label(row) for row in story.applied if failure is None or row.version != failure.version]
+    row = story.migrations.get(failure.version) if failure is not None else None
+    if failure is not None and row is not None and row.mode == RunMode.NO_TRANSACTION and failure.statement > 1:
+        done.append(f"{count(failure.statement - 1, 'statement')} of {label(row)}")
+    if not done:
+        return ""
+    verb = "had" if len(done) > 1 else "had already"
+    return f"By then {listing(done)} {verb} been committed."
 
 
 def _undone(story: Story) -> str:

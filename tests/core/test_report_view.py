@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from agent.core.models import EventKind, Failure, Severity, Strategy, Verdict
+from agent.core.models import EventKind, Failure, RunMode, Severity, Strategy, Verdict
 from agent.core.states import Move, State
 from agent.report import words
 from agent.report.models import DeployView, Level, Status
@@ -63,7 +63,9 @@ def test_a_check_that_could_not_run_is_never_called_failed_or_passed():
     story.failure = Failure(cause="check", code="check.errored", message="check advisors errored", check="advisors")
     story.move(Move.FAIL)
     shown = view(story)
-    assert "could not run after the last migration, which is never a pass: Relation does not exist." in shown.paragraph
+    assert (
+        "could not run after the last migration, which counts as a failure: relation does not exist." in shown.paragraph
+    )
     assert shown.tally.errored == 1
 
 
@@ -286,6 +288,35 @@ def test_a_failed_preflight_check_is_told_once():
         ("check", "tables_there failed: expected 0, observed 0"),
         ("aborted", ""),
     ]
+
+
+def test_a_plan_that_cannot_run_blames_no_migration():
+    """Its findings name the folder."""
+    story = Storyteller()
+    story.strategy = None
+    story.move(Move.START)
+    story.failure = Failure(
+        cause="agent", code="plan.empty_folder", message="supabase/migrations holds no migration",
+        file="supabase/migrations",
+    )  # fmt: skip
+    story.move(Move.FAIL, story.failure.message)
+    shown = view(story)
+    assert shown.headline == "Aborted before tracks-posts was touched: supabase/migrations holds no migration"
+    assert "igration supabase" not in shown.paragraph
+    assert "Supabase/migrations" not in shown.paragraph
+
+
+def test_statements_that_committed_by_themselves_are_told():
+    story = Storyteller().until_migrate()
+    story.strategy = Strategy.STATEMENT
+    version = "20250122000002"
+    story.tell(
+        EventKind.MIGRATION_STARTED, "a", version=version, name="x", index=1, total=1, statements=3,
+        mode=RunMode.NO_TRANSACTION,
+    )  # fmt: skip
+    story.failure = Failure(cause="statement", code="x.y", message="m", version=version, statement=3)
+    story.move(Move.FAIL)
+    assert "By then 2 statements of 20250122000002_x had already been committed." in view(story).paragraph
 
 
 def test_what_had_been_committed_is_why_rolling_back_was_not_enough():

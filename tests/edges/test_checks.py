@@ -196,7 +196,7 @@ FAILING = [
     ({"rls": {"user": ANA, "does_not_see": "select 1 from leaky where user_id <> auth.uid()"}}, "sees a row"),
     ({"rls": {"user": ANA, "sees": f"select 1 from tracks where user_id = '{BEN}'"}}, "sees no row"),
     ({"rls": {"role": "anon", "sees": "select 1 from leaky"}}, "is refused"),
-    ({"rls": {"user": ANA, "may_not": f"update leaky set note = 'x' where user_id = '{BEN}'"}}, "touches 1 rows"),
+    ({"rls": {"user": ANA, "may_not": f"update leaky set note = 'x' where user_id = '{BEN}'"}}, "touches 1 row"),
     ({"rls": {"user": ANA, "may": f"update tracks set title = 'x' where user_id = '{BEN}'"}}, "touches 0 rows"),
     ({"rls": {"user": ANA, "does_not_see": "select 1 from tracks where title = 'three'", "must_exist": True}},
      "nothing to hide"),
@@ -264,6 +264,15 @@ async def test_what_is_not_so_fails_and_says_what_was_seen(session: PsycopgSessi
     ]
     assert wrong == []
     assert await footprint(session) == before
+
+
+async def test_of_a_failed_rls_check_only_what_went_wrong_is_expected(session: PsycopgSession) -> None:
+    leak, own = "select 1 from leaky where user_id <> auth.uid()", "select 1 from tracks where user_id = auth.uid()"
+    [one] = await run(session, {"rls": {"user": ANA, "does_not_see": leak, "sees": own}})
+    assert (one.expected, one.observed) == (f"authenticated does not see '{leak}'", "sees a row")
+    [two] = await run(session, {"rls": {"user": ANA, "does_not_see": leak, "sees": [own, "select 1 where false"]}})
+    assert own not in two.expected
+    assert two.observed == f"sees 'select 1 where false': sees no row; does not see '{leak}': sees a row"
 
 
 async def test_what_cannot_run_is_errored_never_passed(session: PsycopgSession) -> None:
