@@ -14,6 +14,7 @@ import pyrage  # type: ignore[import-untyped]  # it ships no types
 from pydantic import SecretStr
 
 from agent.core.backups import StoredFile
+from agent.core.redaction import redact
 from agent.errors import BackupError, InputError
 
 
@@ -105,7 +106,7 @@ def _recipient(text: str) -> object:
         return parse(text.strip())
     except pyrage.RecipientError as error:
         raise InputError(
-            f"backup.age_recipients: {text!r} is no age recipient",
+            f"backup.age_recipients: {redact(text)!r} is no age recipient",  # people mix the two keys up
             code="input.age_recipient",
             hint="Give the public key that `age-keygen` printed (age1…), or an SSH public key.",
             where={"field": "backup.age_recipients"},

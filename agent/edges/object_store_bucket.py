@@ -16,6 +16,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore as Bucket
 
 from agent.core.backups import MANIFEST
+from agent.core.redaction import redact
 from agent.edges.object_store_common import missing, refused, work_folder
 from agent.errors import AgentError
 
@@ -146,7 +147,7 @@ class BucketStore:
         except FileNotFoundError as error:  # obstore's NotFoundError is one
             raise missing(f"{self._label}/{key}") from error
         except (BaseError, OSError) as error:
-            raise refused(f"{self._label}/{key}", f"{type(error).__name__}: {_first_line(error)}") from error
+            raise refused(f"{self._label}/{key}", f"{type(error).__name__}: {redact(_first_line(error))}") from error
 
 
 class _BucketUpload:

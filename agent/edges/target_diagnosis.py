@@ -165,11 +165,15 @@ async def _explain_network(params: Mapping[str, Any], name: str) -> TargetError 
         return None
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, int(port(params).split(",")[0]), type=socket.SOCK_STREAM)
-    except OSError as error:
+        async with asyncio.timeout(PROBE_S):
+            found = await loop.getaddrinfo(host, int(port(params).split(",")[0]), type=socket.SOCK_STREAM)
+    except OSError as error:  # TimeoutError is one, without words of its own
         hint = _IPV6_HINT if _DIRECT_HOST.fullmatch(host) else "Check the host's spelling, and the DNS of this machine."
         return _error(
-            name, f"the host name cannot be resolved ({error.strerror})", code="target.unreachable", hint=hint
+            name,
+            f"the host name cannot be resolved ({error.strerror or 'no answer'})",
+            code="target.unreachable",
+            hint=hint,
         )
     reasons: list[str] = []
     for family, _, _, _, address in found:

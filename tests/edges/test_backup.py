@@ -232,6 +232,9 @@ def test_keys_that_are_none_are_refused_without_being_shown():
     with pytest.raises(InputError) as caught:
         AgeCipher(recipients=["age1nonsense"])
     assert caught.value.code == "input.age_recipient"
+    with pytest.raises(InputError) as caught:
+        AgeCipher(recipients=["AGE-SECRET-KEY-1GEHEIM"])
+    assert "GEHEIM" not in str(caught.value)
 
 
 async def test_in_a_bucket(rich: Kit, s3: S3, tmp_path: Path, database: Database):
