@@ -271,10 +271,12 @@ def _state(event: NewEvent) -> _Words:
 
 def _check(event: NewEvent) -> _Words:
     result = CheckResult.model_validate(event.data)
-    text = f"check {result.id} {result.verdict.value}"
-    if result.verdict is not Verdict.PASSED:
-        text += f": expected {result.expected}, observed {result.observed}"
-    return text, check_level(result)
+    text = {
+        Verdict.PASSED: "passed",
+        Verdict.FAILED: f"failed: expected {result.expected}, observed {result.observed}",
+        Verdict.ERRORED: f"could not run: {result.observed}",
+    }[result.verdict]
+    return f"check {result.id} {text}", check_level(result)
 
 
 def _notice(event: NewEvent) -> _Words:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -40,18 +41,21 @@ def scaffold(config: Path | None) -> Scaffold:
     folder = next((Path(place) for place in _PLACES if _files(Path(place))), Path(_PLACES[0]))
     files = _files(folder)
     made.migrations = len(files)
+    by_version = {name.partition("_")[0]: name for name in files}  # two of one version are the plan's finding
     project = _project()
     runbook = folder.parent / "deploy.yaml" if folder.parent != Path() else Path("supabase/deploy.yaml")
     schema = runbook.with_name("deploy.schema.json")
     _write(made, config or Path("deploy-agent.yaml"), _settings(project, folder, runbook))
-    _write(made, runbook, _runbook(project, schema.name, files))
+    _write(made, runbook, _runbook(project, schema.name, list(by_version.values())))
     _write(made, schema, json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n")
     found = f"{count(len(files), 'migration')} in {folder}." if files else f"There is no migration in {folder} yet."
+    set_url = "set DEPLOY_AGENT_DATABASE_URL to the direct connection or the session pooler (port 5432), then run"
+    known = {"DEPLOY_AGENT_DATABASE_URL", "DEPLOY_AGENT_DATABASE_URL_FILE"} & set(os.environ)
     made.remarks = [
         found,
-        "Next: set DEPLOY_AGENT_DATABASE_URL to the direct connection or the session pooler (port 5432), then run",
-        "  deploy-agent doctor",
-        "  deploy-agent plan",
+        "Next: run" if known else f"Next: {set_url}",
+        "  deploy-agent doctor   is everything there that a deploy needs?",
+        "  deploy-agent plan     what would a deploy do?",
     ]
     if not _ignored():
         made.remarks.append("Add .deploy-agent/ to .gitignore: it holds the agent's memory and its local backups.")

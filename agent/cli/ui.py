@@ -133,7 +133,7 @@ class Ui:
 
     def show(self, *renderables: RenderableType) -> None:
         """Print for people; nothing with --json."""
-        if not self.as_json:
+        if renderables and not self.as_json:
             put(self.out, *renderables)
 
     def remark(self, text: str) -> None:

@@ -27,7 +27,7 @@ from agent.deploy.plan import make_plan
 from agent.deploy.preflight import run_preflight
 from agent.deploy.restore import restore_in_place
 from agent.deploy.snapshot import application_schemas, exported, read_history, take_snapshot
-from agent.errors import AgentError, BusyError, NotFoundError, WaitTimeoutError
+from agent.errors import AgentError, BusyError, InputError, NotFoundError, WaitTimeoutError
 
 OPEN_STATES = tuple(sorted(set(State) - FINAL))
 
@@ -174,6 +174,18 @@ async def applied_versions(deps: Deps) -> list[str]:
         return [row.version for row in await read_history(session)]
 
 
+def _newest(deps: Deps) -> str:
+    """The version of the newest file. Raises InputError `plan.empty_folder`."""
+    folder = deps.read_folder()
+    if not folder.migrations:
+        raise InputError(
+            f"{folder.label} holds no migration, so there is no latest one",
+            code="plan.empty_folder",
+            hint="Check the `migrations` setting, or name the version to wait for.",
+        )
+    return folder.migrations[-1].version
+
+
 async def wait_for(deps: Deps, version: str, *, timeout_s: float, poll_s: float = 1.0) -> None:
     """Return when the database has a version; a database that is not there yet is waited for too.
 
@@ -183,8 +195,9 @@ async def wait_for(deps: Deps, version: str, *, timeout_s: float, poll_s: float 
 
     Raises:
         WaitTimeoutError: `wait.timeout`; the message says what the database has.
+        InputError: `plan.empty_folder`: `latest` of a folder without migrations.
     """
-    wanted = deps.read_folder().migrations[-1].version if version == "latest" else version
+    wanted = _newest(deps) if version == "latest" else version
     deadline = deps.clock.now() + timedelta(seconds=timeout_s)
     while True:
         try:

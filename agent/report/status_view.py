@@ -9,7 +9,8 @@ from agent.report.models import DeployView
 class StatusView(Model):
     """What the database has, what is pending, what runs, and what ran last.
 
-    `problem`: why the database did not answer; "" if it did. Then `pending` and `applied` are known.
+    `problem`: why it is not known what is pending (no connection, a wrong runbook); "" if it is.
+    Then `pending` and `applied` are known.
     """
 
     project: str

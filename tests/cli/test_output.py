@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 
 import pytest
 from rich.console import Console
 
-from agent.cli.live import LiveFollower, PlainFollower
+from agent.cli.live import LiveFollower, PlainFollower, lines
 from agent.cli.render.deploy import running
 from agent.core.models import EventKind, Finding, Severity, Verdict
 from agent.core.planning import HistoryRow
-from agent.errors import TargetError
+from agent.errors import InputError, TargetError
 from agent.report.models import DeployView
 from agent.report.view import deploy_view
 from tests.cli.conftest import Cli
@@ -111,6 +112,21 @@ def test_status_without_the_database_shows_the_rest(cli: Cli):
     assert result.exit_code == 4
 
 
+def test_status_with_a_wrong_runbook_shows_the_rest(cli: Cli):
+    cli.agent.plan_error = InputError("deploy.yaml, line 9: unknown key 'summery'", code="runbook.unknown_key")
+    result = cli.run("status")
+    assert "unknown key 'summery' (runbook.unknown_key)" in result.stdout
+    assert "last deploy" in result.stdout
+    assert result.exit_code == 3
+
+
+def test_how_long_a_running_deploy_takes_is_not_known_yet(cli: Cli):
+    cli.agent = ScriptedAgent(story=stories.running())
+    [row] = json.loads(cli.run("history", "--json").stdout)["deploys"]
+    assert row["finished_at"] is None
+    assert not re.search(r"\d (ms|s|min)\b", cli.run("history").stdout)
+
+
 def test_history(cli: Cli, golden: Golden):
     golden("history", cli.run("history").stdout)
 
@@ -158,6 +174,11 @@ def test_verify_does_not_fail_for_a_warning(cli: Cli):
     assert cli.run("verify").exit_code == 0
 
 
+def test_verify_without_checks_does_not_boast(cli: Cli):
+    cli.agent.checks = []
+    assert cli.run("verify").stdout == "The runbook has no final checks, so nothing was checked.\n"
+
+
 def test_backup_list(cli: Cli, golden: Golden):
     golden("backup-list", cli.run("backup", "list").stdout)
 
@@ -188,6 +209,20 @@ def test_events(cli: Cli):
     assert next(json.loads(line)["seq"] for line in result.stdout.splitlines()) == 4
 
 
+def test_events_for_people_have_no_empty_lines(cli: Cli):
+    cli.agent = ScriptedAgent(story=stories.restored())
+    shown = cli.run("events").stdout.splitlines()
+    assert shown
+    assert all(shown)
+
+
+def test_a_check_that_could_not_run_says_why():
+    story = Storyteller().until_migrate()
+    story.check("private", verdict=Verdict.ERRORED, observed="relation is gone")
+    [line] = lines(story.events[-1])
+    assert line.plain.endswith("✗ check private could not run: relation is gone")
+
+
 def test_following_an_ended_deploy_ends_with_its_exit_code(cli: Cli):
     cli.agent = ScriptedAgent(story=stories.check_failed())
     result = cli.run("events", "--follow")
@@ -205,6 +240,7 @@ def test_cancel(cli: Cli):
 def test_wait(cli: Cli):
     cli.agent.plan_found = a_plan(files={}, history=(HistoryRow(version="7", name="x"),))
     assert json.loads(cli.run("wait", "7", "--json").stdout) == {"version": "7", "applied": True}
+    assert "at most 300 s" in cli.run("wait", "7").stderr
     late = cli.run("wait", "8", "--timeout", "0")
     assert late.exit_code == 14
     assert "wait.timeout" in late.stderr

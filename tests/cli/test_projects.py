@@ -44,11 +44,13 @@ def test_what_init_wrote_is_accepted(cli: Cli, workplace: Path, monkeypatch: pyt
     monkeypatch.delenv("DEPLOY_AGENT_PROJECT")
     (workplace / "scripts").mkdir()
     (workplace / "scripts" / "012_media.sql").touch()
+    (workplace / "scripts" / "012_media_again.sql").touch()  # refused by the plan, but no reason for a bad runbook
     shown = cli.run("init").stdout
+    assert "DEPLOY_AGENT_DATABASE_URL" not in shown, "it is set"
     settings = load_settings()
     assert settings.migrations == Path("scripts")
     assert settings.runbook == Path("supabase/deploy.yaml")
-    assert "1 migration in scripts" in shown
+    assert "2 migrations in scripts" in shown
     assert ".gitignore" in shown
     assert cli.run("runbook", "check").exit_code == 0
 
@@ -76,6 +78,11 @@ def test_the_examples_in_the_first_runbook_work_when_uncommented(cli: Cli, workp
     assert runbook.snapshot[0].name == "users"
     assert runbook.migrations[0].checks[0].id == "column-there"
     assert head.startswith("# yaml-language-server")
+
+
+def test_init_names_the_connection_that_is_missing(cli: Cli, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("DEPLOY_AGENT_DATABASE_URL")
+    assert "Next: set DEPLOY_AGENT_DATABASE_URL to the direct connection" in cli.run("init").stdout
 
 
 def test_init_where_nothing_can_be_written(cli: Cli, workplace: Path):

@@ -127,6 +127,13 @@ def test_a_failed_deploy_says_where_and_why(project: Path, database: Database):
     assert "Restored from the backup" in shown.stdout
 
 
+def test_there_is_no_latest_version_in_an_empty_folder(project: Path, database: Database):
+    (project / "supabase" / "migrations" / "1_a.sql").unlink()
+    done = run(project, database, "wait", "latest")
+    assert done.returncode == 3
+    assert "plan.empty_folder" in done.stderr
+
+
 def test_an_unreachable_database(project: Path, database: Database):
     env = {**environment(database), "DEPLOY_AGENT_DATABASE_URL": "postgresql://postgres:s3cret-word@127.0.0.1:1/x"}
     done = subprocess.run(

@@ -157,7 +157,7 @@ class _Canceller:
 async def status(ui: Ui) -> None:
     """Show what is applied and pending, the last deploy and the last backup."""
     from agent.cli.render import lists
-    from agent.errors import TargetError
+    from agent.errors import AgentError
     from agent.report.status_view import StatusView
 
     async with ui.service() as agent:
@@ -175,7 +175,7 @@ async def status(ui: Ui) -> None:
             found = await agent.plan(_request(ui))
             facts["applied"], facts["last_applied"] = len(found.applied), max(found.applied, default="")
             facts["pending"] = tuple(script.migration.file for script in found.scripts)
-        except TargetError as error:
+        except AgentError as error:
             facts["problem"] = f"{error.message} ({error.code})"
             ui.exit_code = error.exit_code
     view = StatusView.model_validate(facts)
@@ -282,10 +282,12 @@ async def wait(
 
     Exits with 14 when the time is over.
     """
+    if timeout_s:
+        ui.remark(f"Waiting for {version}, at most {timeout_s:g} s.")
     async with ui.service() as agent:
         await agent.wait_for(version, timeout_s)
     ui.document({"version": version, "applied": True})
-    ui.show(f"The database has {version}.")
+    ui.show("The database has the newest version." if version == "latest" else f"The database has {version}.")
 
 
 async def verify(ui: Ui) -> None:
@@ -301,10 +303,11 @@ async def verify(ui: Ui) -> None:
         results = await agent.verify(lambda _: None)
     bad = [each for each in results if each.verdict is not Verdict.PASSED and each.severity is Severity.ERROR]
     ui.document({"ok": not bad, "checks": [each.model_dump(mode="json") for each in results]})
-    if results:
-        ui.show(checks_table(results), "")
     passed = sum(1 for each in results if each.verdict is Verdict.PASSED)
-    ui.show(f"{passed} of {count(len(results), 'check')} passed.")
+    if results:
+        ui.show(checks_table(results), "", f"{passed} of {count(len(results), 'check')} passed.")
+    else:
+        ui.show("The runbook has no final checks, so nothing was checked.")
     ui.exit_code = exits.CHECKS_FAILED if bad else 0
 
 

@@ -38,10 +38,13 @@ def schema(ui: Ui) -> None:
 
 def check(ui: Ui, file: RunbookFile = None) -> None:
     """Check a runbook without a database: unknown keys and wrong values are shown with line and column."""
+    from agent.report.words import count
+
     path, runbook = _load(ui, file)
     checks = sum(1 for _ in runbook.all_checks())
     ui.document({"ok": True, "file": str(path), "title": runbook.title, "checks": checks})
-    ui.show(f"{path} is valid: {runbook.title!r}, {checks} checks, {len(runbook.migrations)} migrations.")
+    migrations = count(len(runbook.migrations), "migration")
+    ui.show(f"{path} is valid: {runbook.title!r}, {count(checks, 'check')}, {migrations}.")
 
 
 def show(ui: Ui, file: RunbookFile = None) -> None:

@@ -221,13 +221,13 @@ def history(deploys: Sequence[Deploy]) -> RenderableType:
     """Deploys, newest first."""
     made = table("deploy", "requested (UTC)", "state", "migrations", "took", "by", right=("migrations", "took"))
     for deploy in deploys:
-        end = deploy.finished_at or deploy.updated_at
+        took = (deploy.finished_at - deploy.created_at).total_seconds() if deploy.finished_at else None
         made.add_row(
             Text(deploy.id, no_wrap=True),
             f"{deploy.created_at:%Y-%m-%d %H:%M}",
             state_text(deploy.state),
             str(len(deploy.versions)),
-            words.duration((end - deploy.created_at).total_seconds()),
+            words.duration(took) if took is not None else "",
             deploy.request.requested_by,
         )
     return made

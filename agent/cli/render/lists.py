@@ -38,7 +38,8 @@ def plan(view: PlanView) -> RenderableType:
     if view.findings:
         parts += ["", finding_rows(view.findings)]
     if view.migrations and view.can_run:
-        parts += ["", Text(f"fingerprint {view.fingerprint}", style="dim")]
+        exactly = Text(f"To deploy exactly this plan: deploy-agent deploy --plan {view.fingerprint}", style="dim")
+        parts += ["", exactly]
     return Group(*parts)
 
 
