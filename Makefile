@@ -74,6 +74,7 @@ clean:  ## Remove everything that was generated
 	$(PYTHON) -m venv .venv
 
 .venv/base.installed: requirements/base.txt pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv; this happens once and takes a minute or two."
 	$(PIP) install --require-hashes --requirement requirements/base.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@

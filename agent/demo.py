@@ -39,6 +39,13 @@ from agent.settings import NotifyKind, NotifySettings, Settings
 _HERE = Path(__file__).resolve().parent
 _BASE = "20250108140000"  # the last migration before the guide's four
 _FAULT = "dangling-playlist-reference"
+_INTRODUCTION = """\
+Two deploys of an example project, tracks-posts, on a PostgreSQL 17 that exists only for this; about half a minute.
+  1. On good data: four migrations are applied in one transaction, and checked by the project's runbook.
+  2. On data with a fault: the third migration fails after two have been committed. The backup brings the database
+     back, and pg_dump says whether it is the same.
+Only a temporary folder is written to. Ctrl-C ends it and leaves nothing behind.
+"""
 _WHSEC = "whsec_ZGVtby1vbmx5LW5vdC1hLXNlY3JldC0wMDAw"  # signs the demo's own messages to the demo's own receiver
 
 
@@ -104,6 +111,7 @@ async def run_demo(show: Show, *, rows: int = 2500) -> bool:
         ToolError: `tool.embedded_missing`: the extra `embedded` is not installed; `demo.no_examples`.
     """
     example = _example()
+    show.say(_INTRODUCTION)
     with tempfile.TemporaryDirectory(prefix="deploy-agent-demo-") as name, _receiver() as inbox:
         folder = Path(name)
         async with embedded_postgres() as server:
@@ -112,7 +120,7 @@ async def run_demo(show: Show, *, rows: int = 2500) -> bool:
             good = await _act_one(scene)
             restored = await _act_two(scene)
         _show_messages(show, inbox.messages)
-    show.say("The Postgres, the folders and the receiver are gone again.")
+    show.say("The Postgres, its data and the temporary folder are gone again.")
     return good and restored
 
 
@@ -136,7 +144,7 @@ async def _act_two(scene: Scene) -> bool:
     final = await _deploy(show, settings, Strategy.PER_MIGRATION)
     after = await _content(scene.server, "tracks_faulty")
     same = before == after
-    show.heading("Is the database what it was? Asked of pg_dump and of every row, not of the agent")
+    show.heading("Is the database what it was? Compared by pg_dump and row by row, without the agent")
     show.say(f"schema (pg_dump -s): before {before.digest}, after {after.digest}")
     for table, (count, digest) in before.tables.items():
         now = after.tables.get(table)
@@ -281,7 +289,7 @@ def _receiver() -> Iterator[Inbox]:
 
 
 def _show_messages(show: Show, messages: list[tuple[str, Mapping[str, str], dict[str, Any]]]) -> None:
-    show.heading(f"What the channels were told: {len(messages)} messages")
+    show.heading(f"What Slack and a pager were told: {len(messages)} messages, to a receiver that stands in for both")
     for path, headers, body in messages:
         if path == "/slack":
             show.say(f"slack   {body['text']}")

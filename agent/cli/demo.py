@@ -43,4 +43,6 @@ class Stage:
     def end(self, deploy: Deploy) -> None:
         """See `agent.demo.Show`. The project is gone in a moment, so there is no command to type next."""
         view = self._follower.end(deploy)
+        rows = tuple(row for row in view.timeline if row.what != "notice")  # shown a moment ago, when they came
+        view = view.model_copy(update={"timeline": rows})
         self._ui.show(outcome(view, shown_already="deploy-agent"), "", Text("Timeline", style="bold"), timeline(view))

@@ -250,7 +250,8 @@ def lines(event: NewEvent, *, above_picture: bool = False) -> list[Text]:
     text, level = words_of(event) if words_of else ("", Level.INFO)
     if not text:
         return []
-    made = [_stamped(event, level, text)]
+    quiet = event.kind is EventKind.NOTICE and level is Level.INFO
+    made = [_stamped(event, level, text, style="dim" if quiet else "")]
     if event.kind is EventKind.LOCK_WAIT and not above_picture:
         made += _blockers(event)
     return made
@@ -333,5 +334,5 @@ def _in_picture(event: NewEvent) -> bool:
     }
 
 
-def _stamped(event: NewEvent, level: Level, text: str) -> Text:
-    return Text.assemble((f"{event.at:%H:%M:%S} ", "dim"), mark(level), " ", (text, STYLES[level]))
+def _stamped(event: NewEvent, level: Level, text: str, *, style: str = "") -> Text:
+    return Text.assemble((f"{event.at:%H:%M:%S} ", "dim"), mark(level), " ", (text, style or STYLES[level]))

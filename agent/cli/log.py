@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
+from concurrent import futures
 from typing import Literal, TextIO
 
 import structlog
@@ -12,6 +14,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from agent.core.redaction import Redactor
 
 _LOUD_LIBRARIES = ("httpx", "httpcore", "apscheduler", "uvicorn.access", "asyncio")
+_SELF_PRINTING = ("dbos",)  # its own handler would write past the redactor
 
 
 def configure_logging(
@@ -47,6 +50,8 @@ def configure_logging(
         else structlog.processors.JSONRenderer(default=str)
     )
     handler = logging.StreamHandler(out)
+    handler.setLevel(level.upper())  # a library's logger may have a lower one
+    handler.addFilter(_is_no_cancelling)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -56,6 +61,10 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for name in _SELF_PRINTING:
+        library = logging.getLogger(name)
+        library.handlers[:] = [logging.NullHandler()]  # with one it adds none of its own
+        library.propagate = True
     for name in _LOUD_LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
@@ -68,6 +77,11 @@ def configure_logging(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _is_no_cancelling(record: logging.LogRecord) -> bool:
+    """A task that is cut short because the program ends is no failure, though libraries log it as one."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError | futures.CancelledError))
 
 
 def redacting(redactor: Redactor) -> Processor:

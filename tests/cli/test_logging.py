@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
+from concurrent import futures
 from typing import Literal
 
 import pytest
@@ -21,7 +24,10 @@ SECRET = "s3cret-phrase"
 def _restored() -> Iterator[None]:
     names = ("httpx", "httpcore", "apscheduler", "uvicorn.access", "asyncio")
     levels = {name: logging.getLogger(name).level for name in names}
+    engine = logging.getLogger("dbos")
+    handlers, propagate = list(engine.handlers), engine.propagate
     yield
+    engine.handlers[:], engine.propagate = handlers, propagate
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
 
@@ -84,6 +90,23 @@ def test_chatty_libraries_are_quiet_unless_they_warn():
     stream = logged(level="debug")
     logging.getLogger("httpx").info("HTTP Request: POST https://hooks.slack.com/services/T/B/x")
     assert stream.getvalue() == ""
+
+
+def test_a_library_that_prints_by_itself_does_so_no_longer(capsys: pytest.CaptureFixture[str]):
+    engine = logging.getLogger("dbos")
+    engine.handlers[:], engine.propagate = [logging.StreamHandler(sys.stderr)], False
+    stream = logged(level="error")
+    engine.error("failed: %s", SECRET)
+    engine.warning("not worth a line at this level")
+    assert json.loads(stream.getvalue())["event"] == "failed: ***"
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, futures.CancelledError, ValueError])
+def test_a_task_cut_short_at_the_end_is_no_error(kind: type[BaseException]):
+    stream = logged()
+    logging.getLogger("apscheduler").error("raised an exception", exc_info=kind("x"))
+    assert bool(stream.getvalue()) == (kind is ValueError)
 
 
 def test_auto_is_json_away_from_a_terminal():

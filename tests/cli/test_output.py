@@ -344,6 +344,12 @@ def test_the_live_follower_keeps_what_happened_above_the_picture():
     assert view == deploy_view(story.deploy(), story.events)
 
 
+def test_what_the_server_says_is_dimmed_unless_it_warns():
+    for level, style in (("NOTICE", "dim"), ("WARNING", "yellow")):
+        [line] = lines(Storyteller().tell(EventKind.NOTICE, "x does not exist, skipping", level=level).events[-1])
+        assert line.spans[-1].style == style
+
+
 def test_plain_progress_is_not_a_flood():
     """10,000 readings within a minute give some lines, the first and the last tenth among them."""
     file = io.StringIO()

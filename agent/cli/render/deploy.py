@@ -16,7 +16,7 @@ from agent.cli.render.style import STYLES, VERDICT_STYLES, mark, state_text, sta
 from agent.core.models import CheckResult, Deploy, Verdict
 from agent.core.states import State
 from agent.report import words
-from agent.report.models import DeployView, LockWait, MigrationRow, PhaseRow, Progress, Status
+from agent.report.models import DeployView, Level, LockWait, MigrationRow, PhaseRow, Progress, Status
 
 _BAR_WIDTH = 30
 _MOST = 8  # so many migrations are shown whole
@@ -191,7 +191,7 @@ def timeline(view: DeployView) -> RenderableType:
             Text(words.offset(row.offset_s), style="dim"),
             mark(row.level),
             Text(row.what, style=STYLES[row.level]),
-            Text(row.detail),
+            Text(row.detail, style="dim" if row.what == "notice" and row.level is Level.INFO else ""),
             Text(took, style="dim"),
         )
     return made
