@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +93,15 @@ def label_of(url: URL) -> str:
 
 
 def make_engine(url: URL) -> AsyncEngine:
-    """An engine with the settings that the store relies on; opens nothing yet."""
+    """An engine with the settings that the store relies on; an SQLite file is made where there is none."""
     if url.get_backend_name() == "postgresql":
         # A pooler in transaction mode must not see prepared statements; a dead server must not hang the agent.
         arguments = {"prepare_threshold": None, "connect_timeout": 10, "tcp_user_timeout": 30_000}
         engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_pre_ping=True, connect_args=arguments)
         return engine.execution_options(schema_translate_map={None: SCHEMA})
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # A file that cannot be opened is found here: aiosqlite's thread may answer when the event loop is gone already.
+    sqlite3.connect(str(url.database)).close()
     engine = create_async_engine(url, pool_size=4, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT_S})
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -108,12 +110,13 @@ def make_engine(url: URL) -> AsyncEngine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection
     connection.isolation_level = None  # transactions begin where we say, not before the first INSERT
-    cursor = connection.cursor()
     try:
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-    finally:
-        cursor.close()
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()  # nobody else would: its thread would outlive the event loop
+        raise
 
 
 def _begin_sqlite(connection: Connection) -> None:
