@@ -16,12 +16,9 @@ from sqlalchemy import (
     Select,
     Table,
     Update,
-    and_,
     bindparam,
     delete,
-    func,
     insert,
-    or_,
     select,
     update,
 )
@@ -43,6 +40,7 @@ from agent.core.models import (
     Strategy,
 )
 from agent.core.states import FINAL, Move, State, after
+from agent.edges import store_outbox
 from agent.edges.store_engine import (
     create_tables,
     for_reading,
@@ -52,7 +50,7 @@ from agent.edges.store_engine import (
     parse_url,
     translated,
 )
-from agent.edges.store_rows import clean, event_row, to_deploy, to_event, to_message
+from agent.edges.store_rows import clean, event_row, find_deploy, no_deploy, to_deploy, to_event, to_message
 from agent.edges.store_schema import backups, cursors, deploys, events, evidence, outbox
 from agent.errors import BusyError, NotFoundError, StateError
 
@@ -146,7 +144,7 @@ class SqlStore:
                 message = f"Deploy of {request.project} queued by {request.requested_by}"
                 queued = NewEvent(kind=EventKind.STATE, message=message, at=now, data=data)
                 await self._tell(connection, deploy_id, 1, queued, State.QUEUED)
-                return await _deploy(connection, deploy_id)
+                return await find_deploy(connection, deploy_id)
             same = await connection.execute(select(deploys).where(deploys.c.id == deploy_id))
             if found := same.first():
                 deploy = to_deploy(found)
@@ -164,7 +162,7 @@ class SqlStore:
     async def get(self, deploy_id: str) -> Deploy:
         """See `DeployStore.get`. Raises also NotFoundError `notfound.ambiguous`."""
         async with self._read() as connection:
-            return await _deploy(connection, deploy_id)
+            return await find_deploy(connection, deploy_id)
 
     async def deploys(self, *, project: str = "", states: Sequence[State] = (), limit: int = 50) -> list[Deploy]:
         """See `DeployStore.deploys`."""
@@ -224,7 +222,7 @@ class SqlStore:
             if seq is not None:
                 await self._tell(connection, deploy_id, seq, event, new)
                 return new
-            there = await _deploy(connection, deploy_id, exact=True)
+            there = await find_deploy(connection, deploy_id, exact=True)
             last = await connection.scalar(
                 select(events.c.data)
                 .where(events.c.deploy_id == deploy_id, events.c.kind == str(EventKind.STATE))
@@ -245,7 +243,7 @@ class SqlStore:
 
     async def _request_cancel(self, deploy_id: str, reason: str, now: datetime) -> Deploy:
         async with self._write(synced=True) as connection:
-            found = await _deploy(connection, deploy_id)
+            found = await find_deploy(connection, deploy_id)
             raised = await connection.execute(
                 update(deploys)
                 .where(deploys.c.id == found.id, _OPEN, deploys.c.cancel_reason == "")
@@ -256,7 +254,7 @@ class SqlStore:
             if seq is not None:
                 event = NewEvent(kind=EventKind.LOG, message=f"Cancel requested: {reason}", at=now)
                 await self._tell(connection, found.id, seq, event, None)
-            return await _deploy(connection, found.id, exact=True)
+            return await find_deploy(connection, found.id, exact=True)
 
     # --- events and evidence ---
 
@@ -270,7 +268,7 @@ class SqlStore:
             counted = await connection.execute(_COUNT_EVENTS, {"deploy": deploy_id, "more": len(new)})
             last = counted.scalar()
             if last is None:
-                raise _no_deploy(deploy_id)
+                raise no_deploy(deploy_id)
             first = last - len(new) + 1
             await connection.execute(_ADD_EVENT, [event_row(deploy_id, first + i, e) for i, e in enumerate(new)])
 
@@ -289,7 +287,7 @@ class SqlStore:
 
         async def work() -> None:
             async with self._write(synced=True) as connection:
-                await _deploy(connection, deploy_id, exact=True)
+                await find_deploy(connection, deploy_id, exact=True)
                 await connection.execute(
                     self._upsert(evidence, {"deploy_id": deploy_id, "name": name, "content": content})
                 )
@@ -336,23 +334,11 @@ class SqlStore:
 
         On Postgres the messages are leased for `LEASE`, so that of several agents one delivers them.
         """
-        oldest = (
-            select(func.min(outbox.c.id))
-            .where(outbox.c.state == str(OutboxState.PENDING), outbox.c.target.in_(list(self._targets)))
-            .group_by(outbox.c.target)
-        )
-        is_due = and_(outbox.c.id.in_(oldest), outbox.c.due_at <= now)
+        targets = list(self._targets)
         if self._dialect == "sqlite":  # the volume's lock leaves one agent only
-            rows = await self._rows(select(outbox).where(is_due).order_by(outbox.c.id).limit(limit))
+            rows = await self._rows(store_outbox.due(targets, now).limit(limit))
             return [to_message(row) for row in rows]
-        free = or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= now)
-        chosen = select(outbox.c.id).where(is_due, free).order_by(outbox.c.id).limit(limit)
-        claim = (
-            update(outbox)
-            .where(outbox.c.id.in_(chosen.with_for_update(skip_locked=True)))
-            .values(leased_until=now + LEASE)
-            .returning(outbox)
-        )
+        claim = store_outbox.claim(targets, now, until=now + LEASE, limit=limit)
 
         async def work() -> list[OutboxMessage]:
             async with self._write(synced=False) as connection:
@@ -363,20 +349,11 @@ class SqlStore:
 
     async def message_sent(self, message_id: int, *, now: datetime) -> None:
         """See `DeployStore.message_sent`."""
-        values = {"state": str(OutboxState.SENT), "sent_at": now, "attempts": outbox.c.attempts + 1, "last_error": ""}
-        await self._change(update(outbox).where(outbox.c.id == message_id).values(values))
+        await self._change(store_outbox.sent(message_id, now))
 
     async def message_failed(self, message_id: int, *, error: str, due_at: datetime | None, now: datetime) -> None:
         """See `DeployStore.message_failed`."""
-        pending = and_(outbox.c.id == message_id, outbox.c.state == str(OutboxState.PENDING))
-        values = {
-            "state": str(OutboxState.DEAD if due_at is None else OutboxState.PENDING),
-            "due_at": due_at or now,
-            "attempts": outbox.c.attempts + 1,
-            "last_error": clean(error) or "unknown",
-            "leased_until": None,
-        }
-        await self._change(update(outbox).where(pending).values(values))
+        await self._change(store_outbox.failed(message_id, error=clean(error) or "unknown", due_at=due_at, now=now))
 
     async def messages(self, *, state: OutboxState, limit: int = 100) -> list[OutboxMessage]:
         """The newest messages in that state, of all targets."""
@@ -385,12 +362,9 @@ class SqlStore:
 
     async def undelivered(self) -> dict[tuple[str, OutboxState], int]:
         """See `DeployStore.undelivered`. Of all targets, also of those that the settings no longer have."""
-        query = (
-            select(outbox.c.target, outbox.c.state, func.count().label("messages"))
-            .where(outbox.c.state != str(OutboxState.SENT))
-            .group_by(outbox.c.target, outbox.c.state)
-        )
-        return {(row.target, OutboxState(row.state)): row.messages for row in await self._rows(query)}
+        return {
+            (row.target, OutboxState(row.state)): row.messages for row in await self._rows(store_outbox.undelivered())
+        }
 
     # --- schedules ---
 
@@ -480,26 +454,3 @@ async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
     if cancelled:
         raise asyncio.CancelledError
     return result
-
-
-async def _deploy(connection: AsyncConnection, deploy_id: str, *, exact: bool = False) -> Deploy:
-    if not deploy_id:
-        raise _no_deploy(deploy_id)
-    same = deploys.c.id == deploy_id
-    if not exact:
-        same = or_(same, deploys.c.id.startswith(deploy_id, autoescape=True))
-    rows = (await connection.execute(select(deploys).where(same).order_by(deploys.c.id).limit(5))).all()
-    if not rows:
-        raise _no_deploy(deploy_id)
-    chosen = rows[0] if len(rows) == 1 else next((row for row in rows if row.id == deploy_id), None)
-    if chosen is None:
-        raise NotFoundError(
-            f"several deploys begin with {deploy_id}: {', '.join(row.id for row in rows)}",
-            code="notfound.ambiguous",
-            hint="Give more of the id.",
-        )
-    return to_deploy(chosen)
-
-
-def _no_deploy(deploy_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no deploy {deploy_id!r}", code="notfound.deploy", hint="See: deploy-agent history")

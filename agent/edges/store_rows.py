@@ -1,13 +1,16 @@
-"""Rows of the store's tables to values and back."""
+"""Rows of the store's tables to values and back; a deploy by its id."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import Row
+from sqlalchemy import Row, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent.core.models import Deploy, DeployRequest, Event, Failure, NewEvent, OutboxMessage
+from agent.edges.store_schema import deploys
+from agent.errors import NotFoundError
 
 
 def clean(text: str) -> str:
@@ -49,3 +52,32 @@ def to_message(row: Row[Any]) -> OutboxMessage:
     for name in ("leased_until", "sent_at"):
         del fields[name]
     return OutboxMessage.model_validate(fields)
+
+
+async def find_deploy(connection: AsyncConnection, deploy_id: str, *, exact: bool = False) -> Deploy:
+    """The deploy of that id, or, unless `exact`, of that unambiguous beginning of an id.
+
+    Raises:
+        NotFoundError: `notfound.deploy`, `notfound.ambiguous`.
+    """
+    if not deploy_id:
+        raise no_deploy(deploy_id)
+    same = deploys.c.id == deploy_id
+    if not exact:
+        same = or_(same, deploys.c.id.startswith(deploy_id, autoescape=True))
+    rows = (await connection.execute(select(deploys).where(same).order_by(deploys.c.id).limit(5))).all()
+    if not rows:
+        raise no_deploy(deploy_id)
+    chosen = rows[0] if len(rows) == 1 else next((row for row in rows if row.id == deploy_id), None)
+    if chosen is None:
+        raise NotFoundError(
+            f"several deploys begin with {deploy_id}: {', '.join(row.id for row in rows)}",
+            code="notfound.ambiguous",
+            hint="Give more of the id.",
+        )
+    return to_deploy(chosen)
+
+
+def no_deploy(deploy_id: str) -> NotFoundError:
+    """There is no such deploy."""
+    return NotFoundError(f"there is no deploy {deploy_id!r}", code="notfound.deploy", hint="See: deploy-agent history")
