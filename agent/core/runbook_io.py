@@ -67,9 +67,9 @@ def _error(problems: list[Problem], name: str) -> InputError:
     first, *others = sorted(problems, key=lambda problem: problem.place)
     hint = first.hint
     if others:
-        listed = "; ".join(f"line {other.place.line}: {other.message}" for other in others[:_SHOWN])
-        more = f"; and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-        hint = f"{hint} Also wrong: {listed}{more}.".strip()
+        lines = [f"line {other.place.line}, column {other.place.column}: {other.message}" for other in others[:_SHOWN]]
+        lines += [f"and {len(others) - _SHOWN} more"] if len(others) > _SHOWN else []
+        hint = "\n- ".join([f"{hint} Also wrong:".strip(), *lines])
     return InputError(
         f"{name}, line {first.place.line}, column {first.place.column}: {first.message}",
         code=first.code,
@@ -99,7 +99,9 @@ def _problem(detail: ErrorDetails, document: Document) -> Problem:
         return Problem(
             place, "runbook.missing_key", f"{dotted(path[:-1]) or 'the runbook'} lacks {path[-1]!r}", "", field
         )
-    place = document.place(path)
+    while path and not isinstance(_at(document.data, path[:-1]), dict | list):
+        path = path[:-1]  # the model's own steps, which the author did not write: `expected: 1m` is kept as {any: 1m}
+    field, place = dotted(path), document.place(path)
     message = detail["msg"].removeprefix("Value error, ")
     code = "runbook.wrong_type" if detail["type"].endswith(("_type", "_parsing")) else "runbook.bad_value"
     given = detail["input"]

@@ -281,7 +281,12 @@ async def _database(deps: Deps) -> str:
 
 
 async def _tools(deps: Deps) -> str:
-    return ", ".join(f"{path} {version}" for path, version in (await deps.tools.versions()).items())
+    found = await deps.tools.versions()
+    by_place: dict[tuple[str, str], list[str]] = {}
+    for path, version in found.items():
+        folder, _, program = path.rpartition("/")
+        by_place.setdefault((folder, version), []).append(program)
+    return "; ".join(f"{', '.join(names)} {version} in {folder}" for (folder, version), names in by_place.items())
 
 
 async def _backups(deps: Deps) -> str:
