@@ -43,7 +43,7 @@ from agent.edges.store import open_store
 from agent.edges.target import PsycopgTarget
 from agent.edges.volume import lock_volume
 from agent.errors import AgentError, BusyError
-from agent.ports import Ctx, PgTools, Target
+from agent.ports import Ctx, Notifier, PgTools, Target
 from agent.report.chat import compose
 from agent.settings import Settings
 
@@ -343,22 +343,24 @@ def _call_soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> N
 @asynccontextmanager
 async def outbox(settings: Settings, deps: Deps) -> AsyncIterator[Outbox]:
     """The notifier of the settings' channels."""
-    from agent.edges.notifiers import make_client, make_notifier  # noqa: PLC0415 - httpx takes a while to import
+    notifiers: dict[str, Notifier] = {}
+    async with AsyncExitStack() as stack:
+        if settings.notify:
+            from agent.edges.notifiers import make_client, make_notifier  # noqa: PLC0415 - httpx is large
 
-    client = make_client()
-    try:
-        yield Outbox(
-            store=deps.store,
-            notifiers={
+            client = make_client()
+            stack.push_async_callback(client.aclose)
+            notifiers = {
                 one.name: make_notifier(
                     name=one.name, kind=one.kind, url=one.url, secret=one.secret, client=client, now=deps.clock.now
                 )
                 for one in settings.notify
-            },
+            }
+        yield Outbox(
+            store=deps.store,
+            notifiers=notifiers,
             compose=lambda deploy, events, seq: compose(deploy, events, seq).model_dump(mode="json"),
             clock=deps.clock,
             random=random.random,
             on_error=report_error,
         )
-    finally:
-        await client.aclose()

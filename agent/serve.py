@@ -121,7 +121,9 @@ class Serving:
         """See `web.Backend.request_deploy`. What is asked for while the engine starts waits for it."""
         if self._idle == "stopping":
             raise BusyError("the agent is stopping", code="busy.stopping", hint=_LATER)
-        return await queue(self._deps, request)
+        queued = await queue(self._deps, request)
+        await _reported(self.adopt())  # at once; should that fail, the clock tries again
+        return queued
 
     async def request_cancel(self, deploy_id: str, reason: str) -> Deploy:
         """See `web.Backend.request_cancel`."""

@@ -60,6 +60,7 @@ class Supervisor:
         self._report = report
         self._scratch = scratch
         self._not_before: dict[str, datetime] = {}
+        self._adopting = asyncio.Lock()
         self._backing_up = asyncio.Lock()
 
     async def adopt(self) -> list[str]:
@@ -70,6 +71,10 @@ class Supervisor:
         Returns:
             The ids of all deploys that are not final, oldest first.
         """
+        async with self._adopting:  # two at once would start a deploy twice
+            return await self._adopt()
+
+    async def _adopt(self) -> list[str]:
         deploys = await self._open_deploys()
         running = await self._workflows.unfinished() if deploys else set()
         now = self._deps.clock.now()

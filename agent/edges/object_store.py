@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from obstore.exceptions import BaseError
-from obstore.store import from_url
+if TYPE_CHECKING:
+    from agent.edges.object_store_bucket import BucketStore
 
-from agent.edges.object_store_bucket import BucketStore
 from agent.edges.object_store_folder import FolderStore
 from agent.errors import InputError
 
-__all__ = ["BucketStore", "FolderStore", "open_object_store"]
+__all__ = ["FolderStore", "open_object_store"]
 
 
 def open_object_store(url: str, *, options: Mapping[str, str] | None = None) -> FolderStore | BucketStore:
@@ -36,6 +35,12 @@ def open_object_store(url: str, *, options: Mapping[str, str] | None = None) -> 
     parts = urlsplit(url)
     if parts.scheme in ("", "file"):
         return FolderStore(Path(unquote(parts.path)).absolute())
+    # Only who has a bucket pays for its client: 4 MiB.
+    from obstore.exceptions import BaseError  # noqa: PLC0415
+    from obstore.store import from_url  # noqa: PLC0415
+
+    from agent.edges.object_store_bucket import BucketStore  # noqa: PLC0415
+
     label = f"{parts.scheme}://{parts.hostname or ''}{parts.path}".rstrip("/")
     try:
         config: Any = dict(options or {})  # a TypedDict of its own for each kind of bucket

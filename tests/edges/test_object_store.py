@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.edges.object_store import BucketStore, FolderStore, open_object_store
+from agent.edges.object_store import FolderStore, open_object_store
+from agent.edges.object_store_bucket import BucketStore
 from agent.errors import BackupError, InputError, NotFoundError
 from agent.ports import ObjectStore
 from tests.support.s3 import S3
