@@ -151,7 +151,7 @@ def _figures(costs: dict[str, list[Cost]], count: int) -> list[Figure]:
         for what, name in (("wall_s", "wall"), ("cpu_s", "CPU")):
             ratio = middle(tool, what) / middle("cli", what)
             limit = limits[what] if judged else None
-            figures.append(Figure(name=f"{words}: {name} / cli", value=ratio, unit="×", limit=limit))
+            figures.append(Figure(name=f"{words}: {name} / cli", value=ratio, unit="x", limit=limit))
     return figures
 
 

@@ -49,6 +49,6 @@ def machine() -> str:
     gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     return (
-        f"{len(os.sched_getaffinity(0))} × {model}, {gib:.0f} GiB, {platform.system()} {platform.machine()}, "
+        f"{len(os.sched_getaffinity(0))} x {model}, {gib:.0f} GiB, {platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}; load {load}"
     )
