@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from pydantic import Field
 
@@ -82,7 +83,7 @@ def build_plan(
 
     Returns:
         The plan. Findings, beside those of folder and files: `plan.remote_only`, `plan.out_of_order`,
-        `plan.edited_after_apply`, `plan.until_unknown`, `plan.atomic_impossible`.
+        `plan.text_order`, `plan.edited_after_apply`, `plan.until_unknown`, `plan.atomic_impossible`.
     """
     rows = {row.version: row for row in history}
     waiting = _waiting(folder, rows, until)
@@ -90,6 +91,7 @@ def build_plan(
         *_folder_findings(folder, rows),
         *_remote_only(folder, rows),
         *([] if include_all else _out_of_order(waiting, rows)),
+        *_text_order(waiting),
         *_edited(folder, rows),
         *_until(folder, until),
     ]
@@ -166,6 +168,20 @@ def _out_of_order(waiting: Sequence[Migration], rows: Mapping[str, HistoryRow]) 
                 hint="Apply it nevertheless with --include-all, or give it a newer version.",
                 where={"version": one.version, "file": one.file},
             )
+
+
+def _text_order(waiting: Sequence[Migration]) -> Iterator[Finding]:
+    """Versions are ordered as text, as by the CLI: `10` runs before `2`, which who numbers files seldom means."""
+    for one, following in pairwise(waiting):
+        if int(one.version) > int(following.version):
+            yield Finding(
+                code="plan.text_order",
+                severity=Severity.WARNING,
+                message=f"{one.file} runs before {following.file}: versions are ordered as text, not as numbers",
+                hint="Give all versions the same number of digits, such as 002 and 010.",
+                where={"file": one.file, "version": one.version},
+            )
+            return
 
 
 def _edited(folder: Folder, rows: Mapping[str, HistoryRow]) -> Iterator[Finding]:

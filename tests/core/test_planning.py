@@ -53,6 +53,16 @@ def test_until_is_included_and_the_rest_waits() -> None:
     assert versions(plan(THREE, row("1"), row("2"), until="2")) == []
 
 
+@pytest.mark.parametrize(
+    ("names", "warned"),
+    [(("1", "2", "10"), True), (("01", "02", "10"), False), (("1", "20250101000000"), False), (("9", "10"), True)],
+)
+def test_numbers_that_are_no_numbers_to_the_cli_are_a_warning(names: tuple[str, ...], warned: bool) -> None:
+    result = plan({f"{name}_x.sql": "select 1;" for name in names})
+    assert codes(result) == (["plan.text_order"] if warned else [])
+    assert not result.errors
+
+
 def test_until_must_exist() -> None:
     result = plan(THREE, until="25")
     assert codes(result) == ["plan.until_unknown"]
