@@ -317,7 +317,9 @@ def test_monitors_without_a_total_show_their_values(golden: Golden):
 
 
 def picture(view: DeployView, *, elapsed_s: float, phase_s: float) -> str:
-    console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system=None, legacy_windows=False)
+    console = Console(
+        file=io.StringIO(), width=110, force_terminal=True, color_system=None, legacy_windows=False, _environ={}
+    )
     with console.capture() as capture:
         console.print(running(view, elapsed_s=elapsed_s, phase_s=phase_s))
     return capture.get()
