@@ -89,7 +89,10 @@ class Emitter:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            await self.flush()
+            try:
+                await self.flush()
+            except AgentError:  # the events are kept; the next transition flushes them first, and fails if it cannot
+                continue
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
