@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from agent.core.models import Model, Snapshot, TableMark
 
@@ -14,11 +14,12 @@ class Differences(Model):
     content: tuple[str, ...] = ()
     sequences: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every difference, schema first."""
-        return (*self.catalog, *self.history, *self.content, *self.sequences)
+        return (*self.catalog, *self.history, *self.content, *self.sequences, *self.outside)
 
     @property
     def none(self) -> bool:
@@ -26,8 +27,12 @@ class Differences(Model):
         return not self.all
 
 
-def differences(before: Snapshot, after: Snapshot) -> Differences:
+def differences(before: Snapshot, after: Snapshot, *, wrote_outside: Collection[str] = ()) -> Differences:
     """Compare two snapshots.
+
+    Args:
+        wrote_outside: the tables outside the backup that the deploy wrote to. The rows of others are not looked at:
+            the application and Supabase's services write there all the time.
 
     A sequence that has moved on is no difference: PostgreSQL never takes back `nextval`
     (documentation, "Sequence Manipulation Functions"). One that stands lower is.
@@ -41,6 +46,7 @@ def differences(before: Snapshot, after: Snapshot) -> Differences:
             if name in after.sequences and value is not None and (after.sequences[name] or 0) < value
         ),
         history=tuple(_history(before.history, after.history)),
+        outside=(*_catalog(before.outside, after.outside), *_written(before, after, wrote_outside)),
     )
 
 
@@ -67,3 +73,13 @@ def _history(before: tuple[str, ...], after: tuple[str, ...]) -> Iterator[str]:
     for version in sorted(set(before) ^ set(after)):
         state = "no longer" if version in before else "still"
         yield f"version {version} is {state} recorded as applied"
+
+
+def _written(before: Snapshot, after: Snapshot, names: Collection[str]) -> Iterator[str]:
+    """A written table is as before only where its content was recorded, and is the same."""
+    for name in sorted(set(names)):
+        old, new = before.outside_tables.get(name), after.outside_tables.get(name)
+        if old is None or new is None:
+            yield f"{name}, which is in no backup, was written to"
+        elif (old.rows, old.hash) != (new.rows, new.hash):
+            yield f"{name}, which is in no backup, was written to: {new.rows} rows, it had {old.rows}"

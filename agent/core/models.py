@@ -218,7 +218,8 @@ class Snapshot(Model):
     """What the database was before: compared after.
 
     `values`: the runbook's named values, each a scalar. `tables`: by qualified name.
-    `catalog`: md5 of the canonical definition, by object identity (`kind:name`).
+    `catalog`: md5 of the canonical definition, by object identity (`kind:name`). `outside`: the same of what no backup
+    holds, such as roles and Supabase's own schemas; `outside_tables`: the content of those schemas' smaller tables.
     """
 
     taken_at: datetime
@@ -227,6 +228,8 @@ class Snapshot(Model):
     catalog: dict[str, str] = Field(default_factory=dict)
     sequences: dict[str, int | None] = Field(default_factory=dict)
     history: tuple[str, ...] = ()
+    outside: dict[str, str] = Field(default_factory=dict)
+    outside_tables: dict[str, TableMark] = Field(default_factory=dict)
 
 
 class BackupState(StrEnum):

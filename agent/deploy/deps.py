@@ -81,6 +81,7 @@ class Run:
     cancel_reason: str = ""
     interruptible: bool = False
     held: tuple[Session, str] | None = None
+    watched: tuple[int, ...] = ()
     _session: Session | None = field(default=None, repr=False)
     _numbers: dict[str, int] = field(default_factory=dict, repr=False)
 
@@ -112,6 +113,21 @@ class Run:
             session.on_notice(None)
             self._session = session
         return self._session
+
+    async def clean_session(self) -> Session:
+        """The one session without anything that migrations left in it: role, settings, temporary tables.
+
+        A migration may have released the deploy lock, so it is taken again; the server counts.
+
+        Raises:
+            BusyError, TargetError: as `session`.
+        """
+        session = await self.session()
+        if await session.in_transaction():
+            await session.run("ROLLBACK")
+        await session.run(sql.load("target/clean"))
+        await take_lock(session, self.deps.clock)
+        return session
 
     async def drop_session(self) -> None:
         """Close the session (it is lost, or in an unknown state); the next `session()` opens another."""

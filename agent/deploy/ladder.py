@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from agent import sql
@@ -9,11 +10,11 @@ from agent.core.compare import Differences, differences
 from agent.core.models import EventKind, Failure, Severity
 from agent.core.runbook import Script
 from agent.deploy.deps import Run, Stop, failure_of
-from agent.deploy.migrate import check, transactional
+from agent.deploy.migrate import SINGLY, check, transactional
 from agent.deploy.restore import restore_in_place
 from agent.deploy.snapshot import application_schemas, take_snapshot
-from agent.errors import AgentError
-from agent.ports import Session
+from agent.errors import AgentError, TargetError
+from agent.ports import Row, Session
 
 
 class NotProven(Exception):  # noqa: N818 - it rolls a transaction back
@@ -26,10 +27,7 @@ class NotProven(Exception):  # noqa: N818 - it rolls a transaction back
 
 async def shut_out(run: Run) -> Session:
     """End what is left of the deploy's own sessions, and let nothing more of it in."""
-    session = await run.session()
-    if await session.in_transaction():
-        await session.run("ROLLBACK")
-    await session.run_many(["RESET ALL", "RESET ROLE"])
+    session = await run.clean_session()
     await session.rows(sql.load("lock/terminate_others"))
     if await session.value(sql.load("ledger/exists")):
         await session.run(sql.load("ledger/close"), {"deploy_id": run.deploy_id})
@@ -53,13 +51,43 @@ async def remains(run: Run, session: Session) -> tuple[list[str], bool]:
     return ours, any(row["version"] not in ours for row in noted)
 
 
+async def refuse_to_undo_others(run: Run, session: Session) -> None:
+    """What follows takes the whole database back, and so whatever somebody else has deployed meanwhile.
+
+    Raises:
+        Stop: the history has versions that are neither this deploy's nor from before it.
+    """
+    assert run.before is not None  # noqa: S101 - set before migrate
+    if not (files := await _files(run, session)):
+        return
+    now = {row["version"] for row in await session.rows(sql.load("history/list_versions"))}
+    foreign = sorted(now - set(run.before.history) - {row["version"] for row in files})
+    if foreign:
+        raise Stop(
+            Failure(
+                cause="agent",
+                code="rollback.foreign_versions",
+                message=f"the history now has {', '.join(foreign[:5])}, not from this deploy; going back would undo it",
+                hint="Decide with whoever did it: keep both and repair by hand, or run `deploy-agent restore`.",
+            )
+        )
+
+
 async def compare(run: Run, session: Session) -> Differences:
     """The database now against the snapshot, in a transaction of its own or in the open one."""
     assert run.before is not None  # noqa: S101 - set before migrate
     async with session.transaction():
         schemas = await application_schemas(session, run.deps.options.schemas)
         after = await take_snapshot(session, schemas=schemas, runbook=None, now=run.deps.clock.now())
-    return differences(run.before, after)
+        files = await _files(run, session)
+    return differences(run.before, after, wrote_outside=[name for row in files for name in row["wrote_outside"]])
+
+
+async def _files(run: Run, session: Session) -> list[Row]:
+    """The ledger's notes on the files that this deploy has applied or begun; none if the ledger is gone."""
+    if not await session.value(sql.load("ledger/exists")):
+        return []
+    return await session.rows(sql.load("ledger/files"), {"deploy_id": run.deploy_id})
 
 
 def report_rung(run: Run, rung: int, name: str, found: Differences | None, *, message: str = "") -> bool:
@@ -77,18 +105,28 @@ def report_rung(run: Run, rung: int, name: str, found: Differences | None, *, me
     return proven
 
 
-async def rollback_rung(run: Run, session: Session) -> tuple[bool, Differences]:
+async def rollback_rung(run: Run, session: Session) -> tuple[bool, Differences, bool]:
     """Rung 1: nothing of the deploy had committed; prove it.
 
     Rows that differ while the schema and the history do not were written by the application meanwhile:
-    a transaction that was rolled back leaves none. They are named, and they are no failure.
+    a transaction that was rolled back leaves none. They are named, and they are no failure; nor is what differs
+    outside the application's schemas. Not so if a file was begun that runs statement by statement.
+    A sequence that a migration set back is set forward again: setval is not rolled back.
+
+    Returns:
+        Whether that is proven, what differs, and whether the deploy itself may have left it.
     """
     found = await compare(run, session)
-    if found.content and not (found.catalog or found.history):
-        for line in found.content:
-            run.emitter.emit(EventKind.LOG, f"written by the application meanwhile: {line}")
-        found = found.model_copy(update={"content": (), "sequences": ()})
-    return report_rung(run, 1, "transaction rollback", found), found
+    if found.sequences:
+        assert run.before is not None  # noqa: S101 - set before migrate
+        await session.rows(sql.load("snapshot/advance_sequences"), {"values": json.dumps(run.before.sequences)})
+        found = await compare(run, session)
+    in_doubt = await run.deps.store.get_evidence(run.deploy_id, SINGLY) is not None
+    if not (found.catalog or found.history or in_doubt):
+        for line in (*found.content, *found.outside):
+            run.emitter.emit(EventKind.LOG, f"written by others meanwhile: {line}")
+        found = found.model_copy(update={"content": (), "outside": ()})
+    return report_rung(run, 1, "transaction rollback", found), found, in_doubt
 
 
 async def scripts_rung(run: Run, session: Session, versions: Sequence[str]) -> bool:
@@ -105,6 +143,8 @@ async def scripts_rung(run: Run, session: Session, versions: Sequence[str]) -> b
             for name, script in scripts:
                 run.emitter.emit(EventKind.LOG, f"running the rollback script of {name}")
                 await session.run(script.sql or "")
+                if not await session.in_transaction():
+                    raise _ends_the_transaction(name)
                 await session.run("RESET ROLE")
                 await check(run, session, transactional(script.checks), phase="rollback")
             await session.run(sql.load("history/delete"), {"versions": list(versions)})
@@ -114,6 +154,14 @@ async def scripts_rung(run: Run, session: Session, versions: Sequence[str]) -> b
     except (AgentError, Stop) as error:
         return report_rung(run, 2, "rollback scripts", None, message=f"rollback scripts failed: {error}")
     return report_rung(run, 2, "rollback scripts", found)
+
+
+def _ends_the_transaction(name: str) -> TargetError:
+    return TargetError(
+        f"the rollback script of {name} ends the transaction that was to hold it",
+        code="rollback.script_commits",
+        hint="Take COMMIT and ROLLBACK out of it: the agent commits it when the result is proven.",
+    )
 
 
 async def _proven(run: Run, session: Session) -> Differences:
@@ -149,7 +197,9 @@ async def restore_rung(run: Run) -> Failure | None:
     if record is None:
         return Failure(cause="agent", code="restore.no_backup", message=f"the backup {deploy.backup_id!r} is not known")
     try:
-        await shut_out(run)
+        session = await shut_out(run)
+        for line in (await compare(run, session)).content:
+            run.emitter.emit(EventKind.LOG, f"the restore takes back: {line}", severity=Severity.WARNING)
         await restore_in_place(
             target=run.deps.target,
             tools=run.deps.tools,
@@ -170,14 +220,16 @@ async def restore_rung(run: Run) -> Failure | None:
         cause="agent",
         code="restore.not_proven",
         message=f"restored, but not equal to the snapshot: {'; '.join(found.all[:5])}",
-        hint="Compare the named objects with the backup before you let the application write again.",
+        hint="Compare the named objects with the backup before you let the application write again."
+        if len(found.outside) < len(found.all)
+        else "The application's schemas are as before. What is named here is in no backup: look at it, and undo by "
+        "hand what the migrations did there.",
     )
 
 
 async def clean_up(run: Run, *, succeeded: bool) -> None:
     """Take away the fence, the ledger, and a history table that was made for a deploy that changed nothing."""
-    session = await run.session()
-    await session.run_many(["RESET ALL", "RESET ROLE"])
+    session = await run.clean_session()
     async with session.transaction():
         await session.run(sql.load("ledger/drop"))
         if not succeeded and await run.deps.store.get_evidence(run.deploy_id, "created_history"):

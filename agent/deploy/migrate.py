@@ -13,13 +13,19 @@ from agent.core.statements import Script
 from agent.deploy.checks import run_checks
 from agent.deploy.deps import Run, Stop, cancelled, failure_of
 from agent.deploy.monitors import monitoring
+from agent.deploy.snapshot import application_schemas
 from agent.errors import StatementError, TargetError
 from agent.ports import Notice, Session
 
 # lock_not_available, deadlock_detected, serialization_failure: the transaction is gone whole, so it may be tried again
 # (PostgreSQL documentation, appendix A, and "Serialization Failure Handling").
 RETRYABLE = frozenset({"55P03", "40P01", "40001"})
-FENCED = "DA001"  # raised by sql/ledger/hold.sql
+FENCED = frozenset({"DA001", "DA002"})  # raised by sql/ledger/hold.sql and sql/ledger/seal.sql
+
+SINGLY = "singly"
+"""Evidence that a file was begun which runs statement by statement: what of it has committed is in doubt."""
+
+_WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "SELECT", "DO", "EXECUTE", "ALTER ROLE", "ALTER USER"})
 
 
 async def migrate(run: Run) -> None:
@@ -42,6 +48,8 @@ async def migrate(run: Run) -> None:
             await _one_transaction(run, script)
         else:
             await _singly(run, script)
+        if any(fact.sets_session for fact in script.facts):  # before the next BEGIN: it may be how transactions begin
+            await (await run.session()).run_many(prelude(run))
 
 
 async def _prepare(run: Run, session: Session) -> None:
@@ -55,14 +63,19 @@ async def _prepare(run: Run, session: Session) -> None:
     async with session.transaction():
         await session.run(sql.load("ledger/open"))
         await session.run(sql.load("ledger/enter"), {"deploy_id": run.deploy_id})
+    schemas = await application_schemas(session, run.deps.options.schemas)
+    run.watched = tuple(
+        row["oid"] for row in await session.rows(sql.load("ledger/watched"), {"schemas": list(schemas)})
+    )
 
 
 def prelude(run: Run) -> list[str]:
     """What is sent before each file: no setting or role of an earlier file reaches a later one."""
     options = run.deps.options
     return [
-        "RESET ALL",
+        "RESET SESSION AUTHORIZATION",
         "RESET ROLE",
+        "RESET ALL",
         "SET client_min_messages = notice",
         f"SET lock_timeout = {round(options.lock_timeout_s * 1000)}",
         f"SET statement_timeout = {round(options.statement_timeout_s * 1000)}",
@@ -117,7 +130,7 @@ async def _run_file(
     version = script.migration.version
     entry = run.runbook.for_version(version) if run.runbook else None
     before = [*prelude(run), session.bind(sql.load("ledger/hold"), {"deploy_id": run.deploy_id})]
-    statements = [*before, *(piece.text for piece in script.pieces), "RESET ROLE", _history_row(session, script)]
+    statements = [*before, *(piece.text for piece in script.pieces), *_recorded(run, session, script)]
     with _hearing(run, session, version):
         try:
             async with monitoring(
@@ -158,16 +171,17 @@ def _hearing(run: Run, session: Session, version: str) -> Iterator[None]:
         session.on_notice(None)
 
 
-def _history_row(session: Session, script: Script) -> str:
-    migration = script.migration
-    return session.bind(
-        sql.load("history/insert"),
-        {
-            "version": migration.version,
-            "name": migration.name,
-            "statements": [piece.text for piece in script.pieces],
-        },
-    )
+def _recorded(run: Run, session: Session, script: Script) -> list[str]:
+    """What follows a file's statements in their transaction: the history row, and the seal on it all."""
+    version, name = script.migration.version, script.migration.name
+    row = {"version": version, "name": name, "statements": [piece.text for piece in script.pieces]}
+    seal = {"deploy_id": run.deploy_id, "version": version, "watched": list(run.watched)}
+    return [
+        "RESET SESSION AUTHORIZATION",
+        "RESET ROLE",
+        session.bind(sql.load("history/insert"), row),
+        session.bind(sql.load("ledger/seal"), seal),
+    ]
 
 
 def _checks_inside(run: Run, script: Script) -> list[Check]:
@@ -250,9 +264,11 @@ async def _singly(run: Run, script: Script) -> None:
             )
         )
     started = _announce(run, script)
-    for statement in prelude(run):
-        await session.run(statement)
+    await run.deps.store.put_evidence(run.deploy_id, SINGLY, version)
+    await session.run_many(prelude(run))
     async with run.deps.target.session(purpose=run.purpose) as ledger:
+        await ledger.run_many(prelude(run))  # the file itself may hold a lock that the ledger needs
+        await ledger.run(sql.load("ledger/start_file"), {"deploy_id": run.deploy_id, "version": version})
         for index in range(1, len(script.pieces) + 1):
             run.check_cancelled()
             await _one_statement(run, ledger, script, index)
@@ -271,7 +287,7 @@ async def _singly(run: Run, script: Script) -> None:
     await session.run_many(prelude(run))
     await check(run, session, _checks_inside(run, script), phase=f"migration:{version}")
     held = session.bind(sql.load("ledger/hold"), {"deploy_id": run.deploy_id})
-    await session.run_transaction([held, _history_row(session, script)])
+    await session.run_transaction([held, *_recorded(run, session, script)])
     _applied(run, script, started)
 
 
@@ -283,7 +299,7 @@ async def _one_statement(run: Run, ledger: Session, script: Script, index: int) 
     began = run.deps.clock.now()
     run.interruptible = True
     try:
-        await session.run(piece.text)
+        written = await _send_alone(run, session, script, index)
     except StatementError as error:
         if await session.in_transaction():
             await session.run("ROLLBACK")
@@ -293,6 +309,8 @@ async def _one_statement(run: Run, ledger: Session, script: Script, index: int) 
         raise Stop(failure_of(error, statement=index, **_place(script))) from error
     finally:
         run.interruptible = False
+    if written:
+        await ledger.run(sql.load("ledger/wrote_outside"), {**key, "names": written})
     await ledger.run(sql.load("ledger/finish_statement"), key)
     fact = script.facts[index - 1]
     run.emitter.emit(
@@ -305,6 +323,21 @@ async def _one_statement(run: Run, ledger: Session, script: Script, index: int) 
         tag=fact.tag,
         seconds=(run.deps.clock.now() - began).total_seconds(),
     )
+
+
+async def _send_alone(run: Run, session: Session, script: Script, index: int) -> list[str]:
+    """Run one statement by itself; the tables outside the backup that it wrote to.
+
+    The counters are gone once it has committed, so they are read in the same message, which makes one transaction of
+    the two. Only where that changes nothing: not for what may end a transaction or must not be in one.
+    """
+    text, fact = script.pieces[index - 1].text, script.facts[index - 1]
+    calls = fact.tag == "DO" and "CALL" in text.upper()
+    if fact.tag not in _WRITES or fact.control or fact.runs_alone or calls:
+        await session.run(text)
+        return []
+    question = session.bind(sql.load("ledger/written"), {"watched": list(run.watched)})
+    return [row["name"] for row in await session.rows(f"{text}\n;\n{question}")]
 
 
 async def check(run: Run, session: Session, checks: Sequence[Check], *, phase: str) -> list[CheckResult]:
@@ -375,7 +408,7 @@ def blame(run: Run, script: Script, error: StatementError, *, before: int = 0, i
         index: the statement's number in the file, where each was sent by itself.
     """
     number = index or int(error.where.get("statement", 0)) - before
-    if error.sqlstate == FENCED:
+    if error.sqlstate in FENCED:
         return failure_of(error, **_place(script))
     if not 0 < number <= len(script.pieces):  # the history row, or a constraint that is checked at COMMIT
         return with_hints(run, failure_of(error, **_place(script), cause="statement"))

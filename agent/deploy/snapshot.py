@@ -60,6 +60,32 @@ async def read_catalog(session: Session, schemas: Sequence[str]) -> dict[str, st
     return {row["identity"]: row["digest"] for row in rows}
 
 
+_OUTSIDE_TABLE_BYTES = 4_000_000  # tables of other schemas up to this size are hashed, should a migration write there
+
+
+async def _read_outside(session: Session, others: Sequence[str]) -> dict[str, str]:
+    """What is in no application schema: a digest by identity."""
+    found = {
+        row["identity"]: row["digest"] for row in await session.rows(sql.load("snapshot/outside"), {"others": others})
+    }
+    found |= await read_catalog(session, others)
+    if await session.value(sql.load("backup/outside/cron_exists")):
+        for row in await session.rows(sql.load("backup/outside/cron_jobs")):
+            found[f"cron job:{row['name']}"] = row["create_sql"]
+    return found
+
+
+async def _read_marks(session: Session, schemas: Sequence[str], *, largest: int | None = None) -> dict[str, TableMark]:
+    """Rows and hash of each table; with `largest`, those of up to so many bytes, also those of extensions."""
+    marks: dict[str, TableMark] = {}
+    params = {"schemas": list(schemas), "members": largest is not None}
+    for table in await session.rows(sql.load("snapshot/tables"), params):
+        if largest is None or table["bytes"] <= largest:
+            [mark] = await session.rows(table["query"])
+            marks[table["name"]] = TableMark(rows=mark["rows"], hash=mark["hash"], bytes=table["bytes"])
+    return marks
+
+
 async def take_snapshot(
     session: Session, *, schemas: Sequence[str], runbook: Runbook | None, now: datetime
 ) -> Snapshot:
@@ -75,18 +101,18 @@ async def take_snapshot(
     catalog = await read_catalog(session, schemas)
     args = {"schemas": list(schemas)}
     sequences = {row["name"]: row["last_value"] for row in await session.rows(sql.load("snapshot/sequences"), args)}
-    tables: dict[str, TableMark] = {}
-    for table in await session.rows(sql.load("snapshot/tables"), args):
-        [mark] = await session.rows(table["query"])
-        tables[table["name"]] = TableMark(rows=mark["rows"], hash=mark["hash"], bytes=table["bytes"])
+    others = [row["name"] for row in await session.rows(sql.load("catalog/other_schemas"), args)]
+    outside = await _read_outside(session, others)
     history = await read_history(session)
     return Snapshot(
         taken_at=now,
         values=values,
-        tables=tables,
+        tables=await _read_marks(session, schemas),
         catalog=catalog,
         sequences=sequences,
         history=tuple(row.version for row in history),
+        outside={identity: digest for identity, digest in outside.items() if identity not in catalog},
+        outside_tables=await _read_marks(session, others, largest=_OUTSIDE_TABLE_BYTES),
     )
 
 

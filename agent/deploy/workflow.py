@@ -265,8 +265,7 @@ async def _migrate(run: Run) -> State:
 
 async def _verify(run: Run) -> State:
     assert run.plan is not None  # noqa: S101 - recalled
-    session = await run.session()
-    await session.run_many(["RESET ALL", "RESET ROLE"])
+    session = await run.clean_session()
     for script in run.plan.scripts:
         version = script.migration.version
         entry = run.runbook.for_version(version) if run.runbook else None
@@ -296,13 +295,16 @@ async def _roll_back(run: Run) -> State:
     session = await ladder.shut_out(run)
     versions, partial = await ladder.remains(run, session)
     if not versions and not partial:
-        proven, found = await ladder.rollback_rung(run, session)
-        if not proven:
+        proven, found, in_doubt = await ladder.rollback_rung(run, session)
+        if not proven and not in_doubt:
             raise Stop(_changed_by_others(found.all))
+        partial = not proven
+    if not versions and not partial:
         await ladder.clean_up(run, succeeded=False)
         if failure is not None and failure.cause == "cancelled":
             return await run.move(State.ROLLING_BACK, Move.CANCEL, "cancelled; the database is as it was before")
         return await run.move(State.ROLLING_BACK, Move.UNDONE, "rolled back; the database is as it was before")
+    await ladder.refuse_to_undo_others(run, session)
     if not partial and await ladder.scripts_rung(run, session, versions):
         await ladder.clean_up(run, succeeded=False)
         return await run.move(

@@ -1,3 +1,4 @@
 -- Leave nothing behind (one script).
+DROP TABLE IF EXISTS supabase_migrations.deploy_agent_file;
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_ledger;
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_fence

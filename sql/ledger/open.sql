@@ -1,6 +1,7 @@
--- The fence and the ledger of the running deploy; both are gone when no deploy runs (one script).
+-- The fence and the ledger of the running deploy; all are gone when no deploy runs (one script).
 -- Every transaction of a deploy holds the fence row FOR SHARE: once it is closed, or gone, a worker that
--- was thought dead can write no more.
+-- was thought dead can write no more. `file` says what a file that has committed, or that runs statement by statement,
+-- wrote outside the backup.
 CREATE TABLE IF NOT EXISTS supabase_migrations.deploy_agent_fence (
   deploy_id text PRIMARY KEY,
   state text NOT NULL CHECK (state IN ('open', 'closed'))
@@ -12,4 +13,12 @@ CREATE TABLE IF NOT EXISTS supabase_migrations.deploy_agent_ledger (
   state text NOT NULL CHECK (state IN ('started', 'done')),
   PRIMARY KEY (deploy_id, version, statement)
 );
-REVOKE ALL ON supabase_migrations.deploy_agent_fence, supabase_migrations.deploy_agent_ledger FROM PUBLIC
+CREATE TABLE IF NOT EXISTS supabase_migrations.deploy_agent_file (
+  deploy_id text NOT NULL REFERENCES supabase_migrations.deploy_agent_fence,
+  version text NOT NULL,
+  state text NOT NULL CHECK (state IN ('started', 'applied')),
+  wrote_outside text[] NOT NULL DEFAULT '{}',
+  PRIMARY KEY (deploy_id, version)
+);
+REVOKE ALL ON supabase_migrations.deploy_agent_fence, supabase_migrations.deploy_agent_ledger,
+  supabase_migrations.deploy_agent_file FROM PUBLIC

@@ -3,6 +3,7 @@
 -- A type is hashed by value where equality means identity, through its binary form where it does not
 -- (1.0 and 1.00 are equal numerics, '1 mon' and '30 days' equal intervals), and as text where it has neither.
 -- An enum goes as text: its hash is that of an OID, which is another one after a restore.
+-- `members`: those that belong to an extension too.
 SELECT
   format('%%I.%%I', n.nspname, c.relname) AS name,
   pg_table_size(c.oid) AS bytes,
@@ -37,9 +38,9 @@ WHERE n.nspname = ANY (%(schemas)s::text[])
   AND c.relpersistence <> 't'
   AND (c.relkind = 'r' OR c.relispopulated)
   AND has_table_privilege(c.oid, 'SELECT')
-  AND NOT EXISTS (
+  AND (%(members)s OR NOT EXISTS (
     SELECT FROM pg_depend AS d
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-  )
+  ))
 GROUP BY n.nspname, c.relname, c.oid
 ORDER BY pg_table_size(c.oid) DESC, n.nspname, c.relname
