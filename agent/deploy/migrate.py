@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 
 from agent import sql
+from agent.core.batches import Pace, may_be_sent_together
 from agent.core.checks import Check
 from agent.core.models import CheckResult, EventKind, Failure, RunMode, Severity, Strategy, Verdict
 from agent.core.statements import Script
 from agent.deploy.checks import run_checks
-from agent.deploy.deps import Run, Stop, cancelled, failure_of
-from agent.deploy.monitors import monitoring
+from agent.deploy.deps import Run, Stop, failure_of
+from agent.deploy.sending import (
+    announce,
+    applied,
+    blame,
+    fence,
+    place,
+    prelude,
+    recorded,
+    send_into_transaction,
+    send_transactions,
+    with_hints,
+)
 from agent.deploy.snapshot import application_schemas
 from agent.errors import StatementError, TargetError
-from agent.ports import Notice, Session
+from agent.ports import Session
 
 # lock_not_available, deadlock_detected, serialization_failure: the transaction is gone whole, so it may be tried again
 # (PostgreSQL documentation, appendix A, and "Serialization Failure Handling").
 RETRYABLE = frozenset({"55P03", "40P01", "40001"})
-FENCED = frozenset({"DA001", "DA002"})  # raised by sql/ledger/hold.sql and sql/ledger/seal.sql
 
 SINGLY = "singly"
 """Evidence that a file was begun which runs statement by statement: what of it has committed is in doubt."""
@@ -37,19 +47,12 @@ async def migrate(run: Run) -> None:
     assert run.plan is not None  # noqa: S101 - preflight has set it
     session = await run.session()
     await _prepare(run, session)
-    applied = {row["version"] for row in await session.rows(sql.load("history/list_versions"))}
-    scripts = [script for script in run.plan.scripts if script.migration.version not in applied]
-    if run.plan.strategy is Strategy.ATOMIC:
+    there = {row["version"] for row in await session.rows(sql.load("history/list_versions"))}
+    scripts = [script for script in run.plan.scripts if script.migration.version not in there]
+    if run.plan.strategy is not Strategy.ATOMIC:
+        await _one_after_the_other(run, scripts)
+    elif scripts:
         await _all_or_nothing(run, scripts)
-        return
-    for script in scripts:
-        run.check_cancelled()
-        if script.mode is RunMode.TRANSACTION:
-            await _one_transaction(run, script)
-        else:
-            await _singly(run, script)
-        if any(fact.sets_session for fact in script.facts):  # before the next BEGIN: it may be how transactions begin
-            await (await run.session()).run_many(prelude(run))
 
 
 async def _prepare(run: Run, session: Session) -> None:
@@ -69,35 +72,105 @@ async def _prepare(run: Run, session: Session) -> None:
     )
 
 
-def prelude(run: Run) -> list[str]:
-    """What is sent before each file: no setting or role of an earlier file reaches a later one."""
-    options = run.deps.options
-    return [
-        "RESET SESSION AUTHORIZATION",
-        "RESET ROLE",
-        "RESET ALL",
-        "SET client_min_messages = notice",
-        f"SET lock_timeout = {round(options.lock_timeout_s * 1000)}",
-        f"SET statement_timeout = {round(options.statement_timeout_s * 1000)}",
-    ]
-
-
 async def _all_or_nothing(run: Run, scripts: Sequence[Script]) -> None:
     """All files, their history rows and the final checks in one transaction."""
 
     async def body() -> None:
         session = await run.session()
+        pace = Pace()
         async with session.transaction():
-            for script in scripts:
+            for batch in _batches(run, scripts, pace):
                 run.check_cancelled()
-                started = _announce(run, script)
-                await _run_file(run, session, script, session.run_many)
-                await check(run, session, _checks_inside(run, script), phase=f"migration:{script.migration.version}")
-                _applied(run, script, started)
+                started = announce(run, batch[0], others=len(batch) - 1)
+                try:
+                    await send_into_transaction(run, session, batch, fenced=batch[0] is scripts[0])
+                except Stop as stop:
+                    _tell_how_far(
+                        run, batch, [one.migration.version for one in batch].index(stop.failure.version), started
+                    )
+                    raise
+                pace.took((run.deps.clock.now() - started).total_seconds())
+                checks = _checks_inside(run, batch[-1])
+                await check(run, session, checks, phase=f"migration:{batch[-1].migration.version}")
+                applied(run, batch, started)
             await check(run, session, transactional(run.runbook.checks if run.runbook else ()), phase="final")
             run.check_cancelled()  # the last look: after it only the COMMIT follows
 
     await _committed(run, body, scripts[-1])
+
+
+async def _one_after_the_other(run: Run, scripts: Sequence[Script]) -> None:
+    """Each file by itself, in a transaction where it can be."""
+    pace = Pace()
+    for batch in _batches(run, scripts, pace):
+        run.check_cancelled()
+        if batch[0].mode is not RunMode.TRANSACTION:
+            await _singly(run, batch[0])
+        elif len(batch) == 1:
+            started = run.deps.clock.now()
+            await _one_transaction(run, batch[0])
+            pace.took((run.deps.clock.now() - started).total_seconds())
+        else:
+            await _several_transactions(run, batch, pace)
+        if _changes_session(batch[-1]):  # before the next BEGIN: it may be how transactions begin
+            await (await run.session()).run_many(prelude(run))
+
+
+def _batches(run: Run, scripts: Sequence[Script], pace: Pace) -> Iterator[Sequence[Script]]:
+    """Files that can be sent together, as many as `pace` says when they are asked for."""
+    assert run.before is not None  # noqa: S101 - recalled
+    data = sum(mark.bytes for mark in run.before.tables.values())
+    alone = [
+        _changes_session(one) or _is_watched(run, one) or not may_be_sent_together(one, table_bytes=data)
+        for one in scripts
+    ]
+    at = 0
+    while at < len(scripts):
+        end = at + 1
+        while not alone[at] and end < min(at + pace.files, len(scripts)) and not alone[end]:
+            end += 1
+        yield scripts[at:end]
+        at = end
+
+
+def _changes_session(script: Script) -> bool:
+    return any(fact.sets_session for fact in script.facts)
+
+
+def _is_watched(run: Run, script: Script) -> bool:
+    """Whether something is to be looked at while the file runs, or behind it."""
+    entry = run.runbook.for_version(script.migration.version) if run.runbook else None
+    return entry is not None and bool(entry.monitors or entry.checks)
+
+
+async def _several_transactions(run: Run, batch: Sequence[Script], pace: Pace) -> None:
+    """Files in one message, each with its history row in a transaction of its own."""
+    session = await run.session()
+    started = announce(run, batch[0], others=len(batch) - 1)
+    stop: Stop | None
+    try:
+        done, stop = await send_transactions(run, session, batch)
+    except TargetError as error:
+        await run.drop_session()
+        done = await _landed(run, batch)
+        stop = None if done == len(batch) else Stop(failure_of(error, **place(batch[done])))
+    pace.took((run.deps.clock.now() - started).total_seconds())
+    if stop is None:
+        applied(run, batch, started)
+        return
+    _tell_how_far(run, batch, done, started)
+    if stop.failure.sqlstate not in RETRYABLE:
+        raise stop
+    for script in batch[done:]:  # the one that a lock was in the way of has its attempts by itself
+        run.check_cancelled()
+        await _one_transaction(run, script)
+
+
+def _tell_how_far(run: Run, batch: Sequence[Script], done: int, started: datetime) -> None:
+    """Of files that were sent together, so many are applied, and the next one failed."""
+    if done:
+        applied(run, batch[:done], started)
+        announce(run, batch[done])
 
 
 async def _one_transaction(run: Run, script: Script) -> None:
@@ -106,82 +179,19 @@ async def _one_transaction(run: Run, script: Script) -> None:
 
     async def body() -> None:
         session = await run.session()
-        started = _announce(run, script)
+        started = announce(run, script)
         if checks:
             async with session.transaction():
-                await _run_file(run, session, script, session.run_many)
+                await send_into_transaction(run, session, [script], fenced=True)
                 await check(run, session, checks, phase=f"migration:{script.migration.version}")
                 run.check_cancelled()
         else:
-            await _run_file(run, session, script, session.run_transaction)
-        _applied(run, script, started)
+            _, stop = await send_transactions(run, session, [script])
+            if stop is not None:
+                raise stop
+        applied(run, [script], started)
 
     await _committed(run, body, script)
-
-
-async def _run_file(
-    run: Run, session: Session, script: Script, send: Callable[[Sequence[str]], Awaitable[None]]
-) -> None:
-    """Send a file in one message: a clean session, the fence, the statements, the history row.
-
-    Raises:
-        Stop: a statement failed, or the fence is shut.
-    """
-    version = script.migration.version
-    entry = run.runbook.for_version(version) if run.runbook else None
-    before = [*prelude(run), session.bind(sql.load("ledger/hold"), {"deploy_id": run.deploy_id})]
-    statements = [*before, *(piece.text for piece in script.pieces), *_recorded(run, session, script)]
-    with _hearing(run, session, version):
-        try:
-            async with monitoring(
-                run.deps.target,
-                entry.monitors if entry else (),
-                version=version,
-                pid=session.pid,
-                purpose=run.purpose,
-                emit=run.emitter.put,
-                clock=run.deps.clock,
-            ):
-                await send(statements)
-        except StatementError as error:
-            raise Stop(blame(run, script, error, before=len(before))) from error
-
-
-@contextmanager
-def _hearing(run: Run, session: Session, version: str) -> Iterator[None]:
-    """While statements of a migration run: its NOTICEs are events, and a cancel request interrupts it."""
-
-    def heard(notice: Notice) -> None:
-        run.emitter.emit(
-            EventKind.NOTICE,
-            notice.message,
-            severity=Severity.WARNING if notice.severity == "WARNING" else Severity.INFO,
-            version=version,
-            level=notice.severity,
-            detail=notice.detail,
-            hint=notice.hint,
-        )
-
-    session.on_notice(heard)
-    run.interruptible = True
-    try:
-        yield
-    finally:
-        run.interruptible = False
-        session.on_notice(None)
-
-
-def _recorded(run: Run, session: Session, script: Script) -> list[str]:
-    """What follows a file's statements in their transaction: the history row, and the seal on it all."""
-    version, name = script.migration.version, script.migration.name
-    row = {"version": version, "name": name, "statements": [piece.text for piece in script.pieces]}
-    seal = {"deploy_id": run.deploy_id, "version": version, "watched": list(run.watched)}
-    return [
-        "RESET SESSION AUTHORIZATION",
-        "RESET ROLE",
-        session.bind(sql.load("history/insert"), row),
-        session.bind(sql.load("ledger/seal"), seal),
-    ]
 
 
 def _checks_inside(run: Run, script: Script) -> list[Check]:
@@ -206,9 +216,9 @@ async def _committed(run: Run, body: Callable[[], Awaitable[None]], script: Scri
             await _wait_for_lock(run, version, attempt, stop.failure)
         except TargetError as error:
             await run.drop_session()
-            if error.code == "target.connection_lost" and await _landed(run, version):
+            if error.code == "target.connection_lost" and await _landed(run, [script]):
                 return
-            raise Stop(failure_of(error, **_place(script))) from error
+            raise Stop(failure_of(error, **place(script))) from error
         else:
             return
 
@@ -227,16 +237,18 @@ async def _wait_for_lock(run: Run, version: str, attempt: int, failure: Failure)
     await run.deps.clock.sleep(seconds)
 
 
-async def _landed(run: Run, version: str) -> bool:
-    """Whether a COMMIT that was never answered happened: ask the history on a new connection."""
+async def _landed(run: Run, scripts: Sequence[Script]) -> int:
+    """How many of the files are committed whose answer never came: ask the history on a new connection."""
     session = await run.session()  # ends the old backend first, if it still lives
-    landed = version in {row["version"] for row in await session.rows(sql.load("history/list_versions"))}
+    versions = {row["version"] for row in await session.rows(sql.load("history/list_versions"))}
+    landed = [one for one in scripts if one.migration.version in versions]
+    has = "has" if len(landed) == len(scripts) else "does not have"
     run.emitter.emit(
         EventKind.LOG,
-        f"the connection was lost; the history {'has' if landed else 'does not have'} version {version}",
+        f"the connection was lost; the history {has} version {scripts[-1].migration.version}",
         severity=Severity.WARNING,
     )
-    return landed
+    return len(landed)
 
 
 async def _singly(run: Run, script: Script) -> None:
@@ -263,7 +275,7 @@ async def _singly(run: Run, script: Script) -> None:
                 file=script.migration.file,
             )
         )
-    started = _announce(run, script)
+    started = announce(run, script)
     await run.deps.store.put_evidence(run.deploy_id, SINGLY, version)
     await session.run_many(prelude(run))
     async with run.deps.target.session(purpose=run.purpose) as ledger:
@@ -286,9 +298,8 @@ async def _singly(run: Run, script: Script) -> None:
         )
     await session.run_many(prelude(run))
     await check(run, session, _checks_inside(run, script), phase=f"migration:{version}")
-    held = session.bind(sql.load("ledger/hold"), {"deploy_id": run.deploy_id})
-    await session.run_transaction([held, *_recorded(run, session, script)])
-    _applied(run, script, started)
+    await session.run_transaction([fence(run, session), *recorded(run, session, script)])
+    applied(run, [script], started)
 
 
 async def _one_statement(run: Run, ledger: Session, script: Script, index: int) -> None:
@@ -306,7 +317,7 @@ async def _one_statement(run: Run, ledger: Session, script: Script, index: int) 
         raise Stop(blame(run, script, error, index=index)) from error
     except TargetError as error:
         await run.drop_session()
-        raise Stop(failure_of(error, statement=index, **_place(script))) from error
+        raise Stop(failure_of(error, statement=index, **place(script))) from error
     finally:
         run.interruptible = False
     if written:
@@ -398,62 +409,3 @@ def after_commit(checks: Sequence[Check]) -> list[Check]:
 def transactional(checks: Sequence[Check]) -> list[Check]:
     """The checks that see what is not committed yet: all but those that ask over HTTP."""
     return [one for one in checks if not one.needs_commit]
-
-
-def blame(run: Run, script: Script, error: StatementError, *, before: int = 0, index: int | None = None) -> Failure:
-    """Name the file, line and statement that an error came from.
-
-    Args:
-        before: how many statements of our own were sent ahead of the file's.
-        index: the statement's number in the file, where each was sent by itself.
-    """
-    number = index or int(error.where.get("statement", 0)) - before
-    if error.sqlstate in FENCED:
-        return failure_of(error, **_place(script))
-    if not 0 < number <= len(script.pieces):  # the history row, or a constraint that is checked at COMMIT
-        return with_hints(run, failure_of(error, **_place(script), cause="statement"))
-    piece = script.pieces[number - 1]
-    line = piece.line + piece.text[: error.position - 1].count("\n") if error.position else piece.code_line
-    if run.cancel_reason and error.sqlstate == "57014":
-        return cancelled(run.cancel_reason).model_copy(update={**_place(script), "statement": number, "line": line})
-    failure = failure_of(error, **_place(script), cause="statement", line=line, statement=number, sql=piece.text[:2000])
-    return with_hints(run, failure)
-
-
-def with_hints(run: Run, failure: Failure) -> Failure:
-    """Add what the runbook says about failures like this."""
-    hints = run.runbook.hints_for(failure) if run.runbook else ()
-    return failure.model_copy(update={"runbook_hints": hints})
-
-
-def _place(script: Script) -> dict[str, str]:
-    return {"version": script.migration.version, "file": script.migration.file}
-
-
-def _announce(run: Run, script: Script) -> datetime:
-    number, total = run.position(script.migration.version)
-    run.emitter.emit(
-        EventKind.MIGRATION_STARTED,
-        f"applying {script.migration.file}",
-        version=script.migration.version,
-        name=script.migration.name,
-        index=number,
-        total=total,
-        statements=len(script.pieces),
-        mode=script.mode.value,
-    )
-    return run.deps.clock.now()
-
-
-def _applied(run: Run, script: Script, started: datetime) -> None:
-    number, total = run.position(script.migration.version)
-    seconds = (run.deps.clock.now() - started).total_seconds()
-    run.emitter.emit(
-        EventKind.MIGRATION_FINISHED,
-        f"applied {script.migration.file} in {seconds:.2f} s",
-        version=script.migration.version,
-        name=script.migration.name,
-        index=number,
-        total=total,
-        seconds=seconds,
-    )

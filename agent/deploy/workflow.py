@@ -24,9 +24,10 @@ from agent.deploy.backup import take_backup
 from agent.deploy.checks import collect_metrics
 from agent.deploy.deps import Deps, Run, Stop, failure_of, watch_cancel
 from agent.deploy.emitter import Emitter
-from agent.deploy.migrate import after_commit, check, migrate, with_hints
+from agent.deploy.migrate import after_commit, check, migrate
 from agent.deploy.plan import make_plan
 from agent.deploy.preflight import run_preflight
+from agent.deploy.sending import with_hints
 from agent.deploy.snapshot import application_schemas, exported, take_snapshot
 from agent.errors import AgentError, PreflightError, StateError, StoreError
 from agent.ports import Ctx, Session

@@ -227,7 +227,7 @@ async def test_cancel_while_a_statement_runs(project) -> None:
             while not (
                 await (
                     await watcher.execute(
-                        "select 1 from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()"
+                        "select 1 from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
                     )
                 ).fetchall()
             ):

@@ -1,0 +1,213 @@
+"""Migration files on their way to the server: one or several in a message, and whose an error or a NOTICE is."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from itertools import accumulate
+
+from agent import sql
+from agent.core.models import EventKind, Failure, Severity
+from agent.core.statements import Script
+from agent.deploy.deps import Run, Stop, cancelled, failure_of
+from agent.deploy.monitors import monitoring
+from agent.errors import StatementError
+from agent.ports import Notice, Session
+
+FENCED = frozenset({"DA001", "DA002"})  # raised by sql/ledger/hold.sql and sql/ledger/seal.sql
+
+
+def prelude(run: Run) -> list[str]:
+    """What is sent before each file: no setting or role of an earlier file reaches a later one."""
+    options = run.deps.options
+    return [
+        "RESET SESSION AUTHORIZATION",
+        "RESET ROLE",
+        "RESET ALL",
+        "SET client_min_messages = notice",
+        f"SET lock_timeout = {round(options.lock_timeout_s * 1000)}",
+        f"SET statement_timeout = {round(options.statement_timeout_s * 1000)}",
+    ]
+
+
+def fence(run: Run, session: Session) -> str:
+    """Keeps the deploy from being undone by another worker until the open transaction ends."""
+    return session.bind(sql.load("ledger/hold"), {"deploy_id": run.deploy_id})
+
+
+async def send_into_transaction(run: Run, session: Session, scripts: Sequence[Script], *, fenced: bool) -> None:
+    """Send files in one message, inside the transaction that is open.
+
+    Args:
+        fenced: take the fence first; once in a transaction is enough.
+
+    Raises:
+        Stop: a statement failed, or the fence is shut.
+    """
+    befores = [prelude(run) for _ in scripts]
+    if fenced:
+        befores[0].append(fence(run, session))
+    parts = [_statements(run, session, script, before) for script, before in zip(scripts, befores, strict=True)]
+    ends = list(accumulate(len(part) for part in parts))
+
+    def owner(statement: int) -> int:
+        return min(bisect_left(ends, statement), len(ends) - 1)
+
+    async with _under_way(run, session, scripts, owner):
+        try:
+            await session.run_many([statement for part in parts for statement in part])
+        except StatementError as error:
+            statement = int(error.where.get("statement", 0))
+            number = owner(statement)
+            error.where["statement"] = statement - (ends[number] - len(parts[number]))
+            raise Stop(blame(run, scripts[number], error, before=len(befores[number]))) from error
+
+
+async def send_transactions(run: Run, session: Session, scripts: Sequence[Script]) -> tuple[int, Stop | None]:
+    """Send files in one message, each in a transaction of its own.
+
+    Returns:
+        How many are committed, and why the next one was rolled back (None: all are committed).
+
+    Raises:
+        TargetError: the connection is lost, or a COMMIT did not commit; the history tells how far it came.
+    """
+    before = [*prelude(run), fence(run, session)]
+    async with _under_way(run, session, scripts, lambda transaction: transaction - 1):
+        try:
+            await session.run_transactions([_statements(run, session, script, before) for script in scripts])
+        except StatementError as error:
+            done = int(error.where.get("transaction", 1)) - 1
+            stop = Stop(blame(run, scripts[done], error, before=len(before)))
+            stop.__cause__ = error
+            return done, stop
+    return len(scripts), None
+
+
+def _statements(run: Run, session: Session, script: Script, before: Sequence[str]) -> list[str]:
+    """A file as it is sent: what comes before each file, its statements, and what is recorded of it."""
+    return [*before, *(piece.text for piece in script.pieces), *recorded(run, session, script)]
+
+
+@asynccontextmanager
+async def _under_way(
+    run: Run, session: Session, scripts: Sequence[Script], owner: Callable[[int], int]
+) -> AsyncIterator[None]:
+    """While a message runs: it is watched, its NOTICEs are heard, and it can be cancelled."""
+    first = scripts[0].migration.version
+    entry = run.runbook.for_version(first) if run.runbook and len(scripts) == 1 else None
+    with _hearing(run, session, lambda part: scripts[max(0, min(owner(part), len(scripts) - 1))].migration.version):
+        async with monitoring(
+            run.deps.target,
+            entry.monitors if entry else (),
+            version=first,
+            pid=session.pid,
+            purpose=run.purpose,
+            emit=run.emitter.put,
+            clock=run.deps.clock,
+        ):
+            yield
+
+
+@contextmanager
+def _hearing(run: Run, session: Session, version: Callable[[int], str]) -> Iterator[None]:
+    """While statements of migrations run: their NOTICEs are events, and a cancel request interrupts them."""
+
+    def heard(notice: Notice) -> None:
+        run.emitter.emit(
+            EventKind.NOTICE,
+            notice.message,
+            severity=Severity.WARNING if notice.severity == "WARNING" else Severity.INFO,
+            version=version(notice.part),
+            level=notice.severity,
+            detail=notice.detail,
+            hint=notice.hint,
+        )
+
+    session.on_notice(heard)
+    run.interruptible = True
+    try:
+        yield
+    finally:
+        run.interruptible = False
+        session.on_notice(None)
+
+
+def recorded(run: Run, session: Session, script: Script) -> list[str]:
+    """What follows a file's statements in their transaction: the history row, and the seal on it all."""
+    version, name = script.migration.version, script.migration.name
+    row = {"version": version, "name": name, "statements": [piece.text for piece in script.pieces]}
+    seal = {"deploy_id": run.deploy_id, "version": version, "watched": list(run.watched)}
+    return [
+        "RESET SESSION AUTHORIZATION",
+        "RESET ROLE",
+        session.bind(sql.load("history/insert"), row),
+        session.bind(sql.load("ledger/seal"), seal),
+    ]
+
+
+def blame(run: Run, script: Script, error: StatementError, *, before: int = 0, index: int | None = None) -> Failure:
+    """Name the file, line and statement that an error came from.
+
+    Args:
+        before: how many statements of our own were sent ahead of the file's.
+        index: the statement's number in the file, where each was sent by itself.
+    """
+    number = index or int(error.where.get("statement", 0)) - before
+    if error.sqlstate in FENCED:
+        return failure_of(error, **place(script))
+    if not 0 < number <= len(script.pieces):  # the history row, or a constraint that is checked at COMMIT
+        return with_hints(run, failure_of(error, **place(script), cause="statement"))
+    piece = script.pieces[number - 1]
+    line = piece.line + piece.text[: error.position - 1].count("\n") if error.position else piece.code_line
+    if run.cancel_reason and error.sqlstate == "57014":
+        return cancelled(run.cancel_reason).model_copy(update={**place(script), "statement": number, "line": line})
+    failure = failure_of(error, **place(script), cause="statement", line=line, statement=number, sql=piece.text[:2000])
+    return with_hints(run, failure)
+
+
+def with_hints(run: Run, failure: Failure) -> Failure:
+    """Add what the runbook says about failures like this."""
+    hints = run.runbook.hints_for(failure) if run.runbook else ()
+    return failure.model_copy(update={"runbook_hints": hints})
+
+
+def place(script: Script) -> dict[str, str]:
+    """Which file, for a failure."""
+    return {"version": script.migration.version, "file": script.migration.file}
+
+
+def announce(run: Run, script: Script, *, others: int = 0) -> datetime:
+    """Tell that a file begins; `others` are in the same message. Returns the time."""
+    number, total = run.position(script.migration.version)
+    run.emitter.emit(
+        EventKind.MIGRATION_STARTED,
+        f"applying {script.migration.file}" + (f" and {others} more, in one message" if others else ""),
+        version=script.migration.version,
+        name=script.migration.name,
+        index=number,
+        total=total,
+        statements=len(script.pieces),
+        mode=script.mode.value,
+    )
+    return run.deps.clock.now()
+
+
+def applied(run: Run, scripts: Sequence[Script], started: datetime) -> None:
+    """Tell that files are applied; of several in a message each is told its share of the time."""
+    seconds = (run.deps.clock.now() - started).total_seconds() / max(1, len(scripts))
+    for index, script in enumerate(scripts):
+        if index:
+            announce(run, script)
+        number, total = run.position(script.migration.version)
+        run.emitter.emit(
+            EventKind.MIGRATION_FINISHED,
+            f"applied {script.migration.file} in {seconds:.2f} s",
+            version=script.migration.version,
+            name=script.migration.name,
+            index=number,
+            total=total,
+            seconds=seconds,
+        )
