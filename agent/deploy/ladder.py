@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agent import sql
 from agent.core.compare import Differences, differences
-from agent.core.models import EventKind, Failure, Severity
+from agent.core.models import EventKind, Failure, Severity, TableMark
 from agent.core.runbook import Script
 from agent.deploy.deps import Run, Stop, failure_of
 from agent.deploy.migrate import SINGLY, check, transactional
 from agent.deploy.restore import restore_in_place
-from agent.deploy.snapshot import application_schemas, take_snapshot
+from agent.deploy.snapshot import application_schemas, proof, read_proof, take_snapshot
 from agent.errors import AgentError, TargetError
 from agent.ports import Row, Session
 
@@ -44,7 +44,8 @@ async def remains(run: Run, session: Session) -> tuple[list[str], bool]:
     before = set(run.before.history)
     columns = await session.rows(sql.load("history/shape"))
     now = {row["version"] for row in await session.rows(sql.load("history/list_versions"))} if columns else set()
-    ours = [one.migration.version for one in run.plan.scripts if one.migration.version in now - before]
+    applied = {row["version"] for row in await _files(run, session) if row["state"] == "applied"}
+    ours = [one.migration.version for one in run.plan.scripts if one.migration.version in (now - before) | applied]
     if not await session.value(sql.load("ledger/exists")):
         return ours, False
     noted = await session.rows(sql.load("ledger/statements"), {"deploy_id": run.deploy_id})
@@ -73,12 +74,17 @@ async def refuse_to_undo_others(run: Run, session: Session) -> None:
         )
 
 
-async def compare(run: Run, session: Session) -> Differences:
-    """The database now against the snapshot, in a transaction of its own or in the open one."""
+async def compare(run: Run, session: Session, *, tables: Mapping[str, TableMark] | None = None) -> Differences:
+    """The database now against the snapshot, in a transaction of its own or in the open one.
+
+    Args:
+        tables: their content, where it was read before.
+    """
     assert run.before is not None  # noqa: S101 - set before migrate
     async with session.transaction():
         schemas = await application_schemas(session, run.deps.options.schemas)
-        after = await take_snapshot(session, schemas=schemas, runbook=None, now=run.deps.clock.now())
+        now = run.deps.clock.now()
+        after = await take_snapshot(session, schemas=schemas, runbook=None, now=now, tables=tables)
         files = await _files(run, session)
     return differences(run.before, after, wrote_outside=[name for row in files for name in row["wrote_outside"]])
 
@@ -196,10 +202,12 @@ async def restore_rung(run: Run) -> Failure | None:
     record = records.get(deploy.backup_id)
     if record is None:
         return Failure(cause="agent", code="restore.no_backup", message=f"the backup {deploy.backup_id!r} is not known")
+    assert run.before is not None  # noqa: S101 - set before migrate
     try:
         session = await shut_out(run)
         for line in (await compare(run, session)).content:
             run.emitter.emit(EventKind.LOG, f"the restore takes back: {line}", severity=Severity.WARNING)
+        last = proof(session, run.before) if await session.value(sql.load("ledger/exists")) else ""
         await restore_in_place(
             target=run.deps.target,
             tools=run.deps.tools,
@@ -209,8 +217,11 @@ async def restore_rung(run: Run) -> Failure | None:
             clock=run.deps.clock,
             purpose=run.purpose,
             emit=run.emitter.put,
+            last=last,
         )
-        found = await compare(run, await run.session())
+        session = await run.session()
+        proven = await read_proof(session) if last else {}
+        found = await compare(run, session, tables=proven if run.before.tables.keys() <= proven.keys() else None)
     except AgentError as error:
         report_rung(run, 4, "in-place restore", None, message=f"in-place restore failed: {error.message}")
         return failure_of(error)
@@ -230,7 +241,29 @@ async def restore_rung(run: Run) -> Failure | None:
 async def clean_up(run: Run, *, succeeded: bool) -> None:
     """Take away the fence, the ledger, and a history table that was made for a deploy that changed nothing."""
     session = await run.clean_session()
+    if succeeded:
+        await _all_recorded(run, session)
     async with session.transaction():
         await session.run(sql.load("ledger/drop"))
         if not succeeded and await run.deps.store.get_evidence(run.deploy_id, "created_history"):
             await session.run(sql.load("history/drop_created"))
+
+
+async def _all_recorded(run: Run, session: Session) -> None:
+    """A trigger on the history table may have acted at COMMIT, after the last look.
+
+    Raises:
+        Stop: the history lacks a version that was applied.
+    """
+    assert run.plan is not None  # noqa: S101 - set before migrate
+    rows = await session.rows(sql.load("history/list_versions"))
+    missing = sorted({one.migration.version for one in run.plan.scripts} - {row["version"] for row in rows})
+    if missing:
+        raise Stop(
+            Failure(
+                cause="agent",
+                code="history.row_gone",
+                message=f"the history has lost {', '.join(missing[:5])}, which this deploy applied",
+                hint="Look for triggers and rules on supabase_migrations.schema_migrations.",
+            )
+        )

@@ -51,6 +51,7 @@ async def restore_in_place(
     clock: Clock,
     purpose: str,
     emit: Emit,
+    last: str = "",
 ) -> None:
     """Bring the application's schemas back to a backup.
 
@@ -59,6 +60,7 @@ async def restore_in_place(
 
     Args:
         purpose: the sessions' name, as in `Target.connect`.
+        last: SQL that ends the restore's transaction.
 
     Raises:
         BackupError: `backup.damaged` and its kin: the backup cannot be used.
@@ -75,11 +77,12 @@ async def restore_in_place(
         listing = await tools.listing(folder / core.APPLICATION)
         for attempt in range(1, options.lock_attempts + 1):
             plan = await _plan(session, manifest, folder, listing, lock_timeout_s=options.lock_timeout_s)
+            after = f"{plan.after}\n{last}"
             blockers: list[Row] = []
             try:
                 async with _watching(target, purpose, clock, emit, blockers, attempt=attempt):
                     await tools.restore(
-                        archive=folder / core.APPLICATION, listing=plan.listing, before=plan.before, after=plan.after
+                        archive=folder / core.APPLICATION, listing=plan.listing, before=plan.before, after=after
                     )
                 break
             except StatementError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from agent.core.planning import HistoryRow
 from agent.core.preflight import PreflightLimits
 from agent.core.preflight import history as judge_history
 from agent.core.runbook import Runbook
+from agent.core.statements import unquoted
 from agent.deploy.checks import read_values
 from agent.errors import PreflightError, TargetError
 from agent.ports import Session, Target
@@ -87,7 +88,12 @@ async def _read_marks(session: Session, schemas: Sequence[str], *, largest: int 
 
 
 async def take_snapshot(
-    session: Session, *, schemas: Sequence[str], runbook: Runbook | None, now: datetime
+    session: Session,
+    *,
+    schemas: Sequence[str],
+    runbook: Runbook | None,
+    now: datetime,
+    tables: Mapping[str, TableMark] | None = None,
 ) -> Snapshot:
     """Read the snapshot in the transaction that is open.
 
@@ -96,6 +102,7 @@ async def take_snapshot(
         schemas: whose objects and rows are taken.
         runbook: its snapshot queries are read too.
         now: recorded as the time of the snapshot.
+        tables: their content, where it was read before.
     """
     values = await read_values(session, runbook.snapshot) if runbook else {}
     catalog = await read_catalog(session, schemas)
@@ -107,13 +114,27 @@ async def take_snapshot(
     return Snapshot(
         taken_at=now,
         values=values,
-        tables=await _read_marks(session, schemas),
+        tables=await _read_marks(session, schemas) if tables is None else dict(tables),
         catalog=catalog,
         sequences=sequences,
         history=tuple(row.version for row in history),
         outside={identity: digest for identity, digest in outside.items() if identity not in catalog},
         outside_tables=await _read_marks(session, others, largest=_OUTSIDE_TABLE_BYTES),
     )
+
+
+def proof(session: Session, before: Snapshot) -> str:
+    """SQL that ends a restore's transaction: it notes what the snapshot's tables hold, for `read_proof`."""
+    names = [name.removeprefix("schema:") for name in before.catalog if name.startswith("schema:")]
+    schemas = [unquoted(name) for name in names]
+    text = sql.load("snapshot/prove").replace("{tables}", sql.load("snapshot/tables"))
+    return session.bind(text, {"schemas": schemas, "members": False})
+
+
+async def read_proof(session: Session) -> dict[str, TableMark]:
+    """What the tables held when the restore committed; whatever the application has written since."""
+    rows = await session.rows(sql.load("ledger/proof"))
+    return {row["name"]: TableMark(rows=row["rows"], hash=row["hash"]) for row in rows}
 
 
 @asynccontextmanager

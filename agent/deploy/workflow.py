@@ -116,6 +116,7 @@ async def _failed(run: Run, state: State, failure: Failure) -> State:
         )
     )
     if state in _BEFORE:
+        await _let_go(run)
         if failure.cause == "cancelled":
             return await run.move(state, Move.CANCEL, failure.message, failure=failure)
         return await run.move(state, Move.FAIL, failure.message, failure=failure)
@@ -129,6 +130,15 @@ async def _failed(run: Run, state: State, failure: Failure) -> State:
         }
     )
     return await run.move(state, Move.GIVE_UP, f"a person is needed: {failure.message}", failure=both)
+
+
+async def _let_go(run: Run) -> None:
+    """End the snapshot's transaction here: what is wrong with it is no news any more, and must not end the workflow."""
+    run.held = None
+    try:
+        await run.resources.aclose()
+    except AgentError as error:
+        run.emitter.emit(EventKind.LOG, f"the snapshot's session did not end well: {error.message}")
 
 
 async def _recall(run: Run) -> None:

@@ -1,7 +1,7 @@
 -- The fence and the ledger of the running deploy; all are gone when no deploy runs (one script).
 -- Every transaction of a deploy holds the fence row FOR SHARE: once it is closed, or gone, a worker that
 -- was thought dead can write no more. `file` says what a file that has committed, or that runs statement by statement,
--- wrote outside the backup.
+-- wrote outside the backup; `proof` what tables held when a restore committed.
 CREATE TABLE IF NOT EXISTS supabase_migrations.deploy_agent_fence (
   deploy_id text PRIMARY KEY,
   state text NOT NULL CHECK (state IN ('open', 'closed'))
@@ -20,5 +20,10 @@ CREATE TABLE IF NOT EXISTS supabase_migrations.deploy_agent_file (
   wrote_outside text[] NOT NULL DEFAULT '{}',
   PRIMARY KEY (deploy_id, version)
 );
+CREATE TABLE IF NOT EXISTS supabase_migrations.deploy_agent_proof (
+  name text PRIMARY KEY,
+  rows bigint NOT NULL,
+  hash text NOT NULL
+);
 REVOKE ALL ON supabase_migrations.deploy_agent_fence, supabase_migrations.deploy_agent_ledger,
-  supabase_migrations.deploy_agent_file FROM PUBLIC
+  supabase_migrations.deploy_agent_file, supabase_migrations.deploy_agent_proof FROM PUBLIC

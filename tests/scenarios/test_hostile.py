@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from tests.support.deploying import deploy, make_settings, write_migrations
+from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
 
 BASE = """
@@ -189,3 +191,84 @@ async def test_versions_of_somebody_else_are_not_undone(project) -> None:
     assert outcome.deploy.failure is not None
     assert "20260115000000" in outcome.deploy.failure.detail
     assert len(rows(database.url, "select from supabase_migrations.schema_migrations")) == 2
+
+
+async def test_a_table_without_columns(project) -> None:
+    database, folder = project
+    psql(database.url, "create table public.bare (); insert into public.bare default values;")
+    write_migrations(folder, {FIRST: "delete from public.bare;", **LAST})
+
+    outcome = await deploy(make_settings(database.url, folder), "per_migration")
+
+    assert outcome.state == "restored", outcome.why
+    assert rows(database.url, "select count(*) from public.bare") == [(1,)]
+
+
+async def test_a_broken_snapshot_ends_the_deploy_not_the_worker(project) -> None:
+    database, folder = project
+    write_migrations(folder, {FIRST: "select 1;"})
+    # Terminates the session that holds the snapshot, while the runbook's values are read.
+    (folder / "deploy.yaml").write_text(
+        "version: 1\ntitle: t\nsnapshot:\n  - name: n\n    sql: select pg_terminate_backend(pg_backend_pid())\n"
+    )
+    before = whole(database.admin_url)
+
+    outcome = await deploy(make_settings(database.url, folder))
+
+    assert outcome.state == "aborted", outcome.why
+    assert whole(database.admin_url) == before
+
+
+async def test_a_restore_is_proven_while_the_application_writes(project) -> None:
+    """Statements that wait for the restored table run as soon as it is there, before anybody can compare."""
+    database, folder = project
+    write_migrations(folder, {FIRST: "delete from public.notes; select pg_sleep(0.2);", **LAST})
+    settings = make_settings(database.url, folder)
+    done = asyncio.Event()
+
+    async def write() -> int:
+        written = 0
+        async with await psycopg.AsyncConnection.connect(database.url, autocommit=True) as application:
+            while not done.is_set():
+                try:
+                    await application.execute("insert into public.notes (body) values ('meanwhile')")
+                    written += 1
+                except psycopg.errors.UndefinedTable:  # it waited for the table that the restore has replaced
+                    continue
+        return written
+
+    async def run() -> Outcome:
+        try:
+            return await deploy(settings, "per_migration")
+        finally:
+            done.set()
+
+    outcome, written = await asyncio.gather(run(), write())
+
+    assert outcome.state == "restored", outcome.why
+    assert written
+    assert rows(database.url, "select count(*) from public.notes where body like 'note %'") == [(50,)]
+    assert any("takes back: table public.notes" in event.message for event in outcome.of("log"))
+
+
+async def test_a_trigger_that_forgets_the_deploy_at_commit(project) -> None:
+    database, folder = project
+    write_migrations(
+        folder,
+        {
+            FIRST: """
+            create function public.forget() returns trigger language plpgsql as $$
+              begin delete from supabase_migrations.schema_migrations; return null; end $$;
+            create constraint trigger forget after insert on supabase_migrations.schema_migrations
+              deferrable initially deferred for each row execute function public.forget();
+            delete from public.notes;
+            """
+        },
+    )
+    before = whole(database.admin_url)
+
+    outcome = await deploy(make_settings(database.url, folder), "atomic")
+
+    assert outcome.state == "restored", outcome.why
+    assert "history.row_gone" in outcome.why
+    assert whole(database.admin_url) == before
