@@ -262,7 +262,7 @@ async def _all_recorded(run: Run, session: Session) -> None:
         raise Stop(
             Failure(
                 cause="agent",
-                code="history.row_gone",
+                code="migrate.history_lost",
                 message=f"the history has lost {', '.join(missing[:5])}, which this deploy applied",
                 hint="Look for triggers and rules on supabase_migrations.schema_migrations.",
             )

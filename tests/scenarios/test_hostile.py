@@ -270,5 +270,5 @@ async def test_a_trigger_that_forgets_the_deploy_at_commit(project) -> None:
     outcome = await deploy(make_settings(database.url, folder), "atomic")
 
     assert outcome.state == "restored", outcome.why
-    assert "history.row_gone" in outcome.why
+    assert "migrate.history_lost" in outcome.why
     assert whole(database.admin_url) == before
