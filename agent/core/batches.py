@@ -6,7 +6,10 @@ at. So files are sent together only while none of them can take long, and only a
 
 from __future__ import annotations
 
+import re
+
 from agent.core.models import RunMode
+from agent.core.splitter import code_only
 from agent.core.statements import Script
 
 SMALL_BYTES = 64 * 2**20
@@ -21,6 +24,8 @@ _LIGHT_TAGS = frozenset(
         *("DROP FUNCTION", "DROP PROCEDURE", "DROP POLICY", "DROP TRIGGER", "DROP VIEW"),
     }
 )
+# CREATE TABLE AS; a partition makes the default partition be read.
+_FILLED = re.compile(r"\bAS[\s(]+(?:SELECT|WITH|VALUES|TABLE|EXECUTE)\b|\bPARTITION\s+OF\b", re.IGNORECASE)
 _MOST = 64
 _QUICK_S, _SLOW_S = 0.1, 0.4
 
@@ -34,18 +39,26 @@ def may_be_sent_together(script: Script, *, table_bytes: int) -> bool:
     """
     if script.mode is not RunMode.TRANSACTION:
         return False
-    return table_bytes < SMALL_BYTES or all(fact.tag in _LIGHT_TAGS for fact in script.facts)
+    if table_bytes < SMALL_BYTES:
+        return True
+    statements = zip(script.facts, script.pieces, strict=True)
+    return all(fact.tag in _LIGHT_TAGS and not _reads_rows(fact.tag, piece.text) for fact, piece in statements)
+
+
+def _reads_rows(tag: str, text: str) -> bool:
+    return tag == "CREATE TABLE" and _FILLED.search(code_only(text)) is not None
 
 
 class Pace:
     """How many files the next message may hold: twice as many after a quick one, half as many after a slow one."""
 
-    def __init__(self) -> None:
-        self.files = 4
+    def __init__(self, *, most: int = _MOST) -> None:
+        self._most = most
+        self.files = min(4, most)
 
     def took(self, seconds: float) -> None:
         """A message took so long."""
         if seconds < _QUICK_S:
-            self.files = min(_MOST, self.files * 2)
+            self.files = min(self._most, self.files * 2)
         elif seconds > _SLOW_S:
             self.files = max(1, self.files // 2)

@@ -13,6 +13,7 @@ from agent.core.statements import Script
 from agent.deploy.checks import run_checks
 from agent.deploy.deps import Run, Stop, failure_of
 from agent.deploy.sending import (
+    SEALED,
     announce,
     applied,
     blame,
@@ -74,10 +75,10 @@ async def _prepare(run: Run, session: Session) -> None:
 
 async def _all_or_nothing(run: Run, scripts: Sequence[Script]) -> None:
     """All files, their history rows and the final checks in one transaction."""
+    pace = Pace()
 
     async def body() -> None:
         session = await run.session()
-        pace = Pace()
         async with session.transaction():
             for batch in _batches(run, scripts, pace):
                 run.check_cancelled()
@@ -85,9 +86,10 @@ async def _all_or_nothing(run: Run, scripts: Sequence[Script]) -> None:
                 try:
                     await send_into_transaction(run, session, batch, fenced=batch[0] is scripts[0])
                 except Stop as stop:
-                    _tell_how_far(
-                        run, batch, [one.migration.version for one in batch].index(stop.failure.version), started
-                    )
+                    if stop.failure.sqlstate == SEALED and len(batch) > 1:
+                        raise _OneOfThem from stop
+                    versions = [one.migration.version for one in batch]
+                    _tell_how_far(run, batch, versions.index(stop.failure.version), started)
                     raise
                 pace.took((run.deps.clock.now() - started).total_seconds())
                 checks = _checks_inside(run, batch[-1])
@@ -96,7 +98,15 @@ async def _all_or_nothing(run: Run, scripts: Sequence[Script]) -> None:
             await check(run, session, transactional(run.runbook.checks if run.runbook else ()), phase="final")
             run.check_cancelled()  # the last look: after it only the COMMIT follows
 
-    await _committed(run, body, scripts[-1])
+    try:
+        await _committed(run, body, scripts[-1])
+    except _OneOfThem:  # all is rolled back; once more, file by file, to find out which
+        pace = Pace(most=1)
+        await _committed(run, body, scripts[-1])
+
+
+class _OneOfThem(Exception):  # noqa: N818 - it asks for another try
+    """Something that one of the files did, which were sent together."""
 
 
 async def _one_after_the_other(run: Run, scripts: Sequence[Script]) -> None:

@@ -16,7 +16,8 @@ from agent.deploy.monitors import monitoring
 from agent.errors import StatementError
 from agent.ports import Notice, Session
 
-FENCED = frozenset({"DA001", "DA002"})  # raised by sql/ledger/hold.sql and sql/ledger/seal.sql
+SEALED = "DA002"  # raised by sql/ledger/seal.sql
+FENCED = frozenset({"DA001", SEALED})  # DA001: sql/ledger/hold.sql
 
 
 def prelude(run: Run) -> list[str]:
@@ -44,12 +45,16 @@ async def send_into_transaction(run: Run, session: Session, scripts: Sequence[Sc
         fenced: take the fence first; once in a transaction is enough.
 
     Raises:
-        Stop: a statement failed, or the fence is shut.
+        Stop: a statement failed, or the fence is shut. The seal behind the last file is about all of them.
     """
     befores = [prelude(run) for _ in scripts]
     if fenced:
         befores[0].append(fence(run, session))
-    parts = [_statements(run, session, script, before) for script, before in zip(scripts, befores, strict=True)]
+    parts = [
+        [*before, *(piece.text for piece in script.pieces), *history_row(session, script)]
+        for script, before in zip(scripts, befores, strict=True)
+    ]
+    parts[-1].append(seal(run, session, scripts))
     ends = list(accumulate(len(part) for part in parts))
 
     def owner(statement: int) -> int:
@@ -77,18 +82,15 @@ async def send_transactions(run: Run, session: Session, scripts: Sequence[Script
     before = [*prelude(run), fence(run, session)]
     async with _under_way(run, session, scripts, lambda transaction: transaction - 1):
         try:
-            await session.run_transactions([_statements(run, session, script, before) for script in scripts])
+            await session.run_transactions(
+                [[*before, *(piece.text for piece in one.pieces), *recorded(run, session, one)] for one in scripts]
+            )
         except StatementError as error:
             done = int(error.where.get("transaction", 1)) - 1
             stop = Stop(blame(run, scripts[done], error, before=len(before)))
             stop.__cause__ = error
             return done, stop
     return len(scripts), None
-
-
-def _statements(run: Run, session: Session, script: Script, before: Sequence[str]) -> list[str]:
-    """A file as it is sent: what comes before each file, its statements, and what is recorded of it."""
-    return [*before, *(piece.text for piece in script.pieces), *recorded(run, session, script)]
 
 
 @asynccontextmanager
@@ -137,15 +139,21 @@ def _hearing(run: Run, session: Session, version: Callable[[int], str]) -> Itera
 
 def recorded(run: Run, session: Session, script: Script) -> list[str]:
     """What follows a file's statements in their transaction: the history row, and the seal on it all."""
+    return [*history_row(session, script), seal(run, session, [script])]
+
+
+def history_row(session: Session, script: Script) -> list[str]:
+    """Back to the agent's role, and the row that the Supabase CLI would write."""
     version, name = script.migration.version, script.migration.name
     row = {"version": version, "name": name, "statements": [piece.text for piece in script.pieces]}
-    seal = {"deploy_id": run.deploy_id, "version": version, "watched": list(run.watched)}
-    return [
-        "RESET SESSION AUTHORIZATION",
-        "RESET ROLE",
-        session.bind(sql.load("history/insert"), row),
-        session.bind(sql.load("ledger/seal"), seal),
-    ]
+    return ["RESET SESSION AUTHORIZATION", "RESET ROLE", session.bind(sql.load("history/insert"), row)]
+
+
+def seal(run: Run, session: Session, scripts: Sequence[Script]) -> str:
+    """Nothing that the files did has taken lock, fence or history rows away."""
+    versions = [script.migration.version for script in scripts]
+    named = {"deploy_id": run.deploy_id, "versions": versions, "watched": list(run.watched)}
+    return session.bind(sql.load("ledger/seal"), named)
 
 
 def blame(run: Run, script: Script, error: StatementError, *, before: int = 0, index: int | None = None) -> Failure:
