@@ -2,7 +2,8 @@
 
     python -m benchmarks.apply [--count 1000] [--rounds 5] [--durable]
 
-The CLI is measured as what it is: one command. The agent is measured as what it is in production: a running
+The server keeps its files in memory (/dev/shm) and does not sync, unless `--durable`: the programs are compared, not
+the disk. The CLI is measured as what it is: one command. The agent is measured as what it is in production: a running
 `deploy-agent serve` that is asked for a deploy, from the request to the final state, pg_dump included. The one-shot
 command `deploy-agent deploy`, which starts and ends the whole agent for each deploy, is told beside it.
 """
@@ -27,6 +28,7 @@ TOOLS = ("cli", *(f"{kind} {strategy}" for kind in ("running", "one-shot") for s
 CPU_LIMIT = 0.5
 WALL_LIMITS = {"per_migration": 0.7, "atomic": 0.4}
 PEAK_LIMIT_MIB = 120
+MEMORY = Path("/dev/shm")
 
 KINDS = (
     """\
@@ -115,7 +117,7 @@ async def measure(*, count: int = 1000, rounds: int = 5, durable: bool = False) 
     costs: dict[str, list[Cost]] = {tool: [] for tool in TOOLS}
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         project = write_project(Path(place) / "project", count)
-        server = EmbeddedPostgres(durable=durable)
+        server = EmbeddedPostgres(None if durable or not MEMORY.is_dir() else MEMORY, durable=durable)
         await server.start()
         try:
             await server.create_database(TEMPLATE)
