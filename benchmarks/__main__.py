@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from dataclasses import replace
 
 from benchmarks import apply, backup, snapshot, startup
 from benchmarks.data import filled_database
@@ -32,10 +33,12 @@ def main() -> int:
     quick = parser.parse_args().quick
     before = machine()
     figures = asyncio.run(measure(quick=quick))
+    if quick:
+        figures = [replace(one, limit=None) for one in figures]
     print(f"\nbefore: {before}\nafter:  {machine()}\n{table(figures)}")
     over = [one for one in figures if not one.held]
     print(f"\n{len(over)} of {sum(one.limit is not None for one in figures)} limits exceeded")
-    return int(bool(over) and not quick)
+    return int(bool(over))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
 
 The server keeps its files in memory (/dev/shm) and does not sync, unless `--durable`: the programs are compared, not
 the disk. The CLI is measured as what it is: one command. The agent is measured as what it is in production: a running
-`deploy-agent serve` that is asked for a deploy, from the request to the final state, pg_dump included. The one-shot
-command `deploy-agent deploy`, which starts and ends the whole agent for each deploy, is told beside it.
+`deploy-agent serve` that is asked for a deploy, from the request to the final state, pg_dump included. Told beside
+them, not judged: the one-shot command `deploy-agent deploy`, which starts and ends the whole agent for each deploy; and
+`SQL alone`: the files one by one in one transaction, with no history, backup or checks.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import argparse
 import asyncio
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+
+import psycopg
 
 from agent.edges.embedded import EmbeddedPostgres
 from benchmarks.figures import Figure, machine, table
@@ -24,11 +28,11 @@ from benchmarks.programs import AGENT, Cost, command, environment, serving, supa
 
 TEMPLATE = "bench_template"
 STRATEGIES = ("per_migration", "atomic")
-TOOLS = ("cli", *(f"{kind} {strategy}" for kind in ("running", "one-shot") for strategy in STRATEGIES))
+TOOLS = ("cli", "SQL alone", *(f"{kind} {strategy}" for kind in ("running", "one-shot") for strategy in STRATEGIES))
 CPU_LIMIT = 0.5
 WALL_LIMITS = {"per_migration": 0.7, "atomic": 0.4}
 PEAK_LIMIT_MIB = 120
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 
 KINDS = (
     """\
@@ -92,6 +96,8 @@ def run_tool(tool: str, *, url: str, folder: Path, home: Path) -> Cost:
     """Apply the project's migrations with one of `TOOLS`."""
     env = environment(home)
     kind, _, strategy = tool.partition(" ")
+    if kind == "SQL":
+        return run_sql(url, folder)
     if kind == "cli":
         return command([str(supabase_cli()), "db", "push", "--yes", f"--remote={url}"], folder=folder, env=env)
     if kind == "running":
@@ -99,6 +105,17 @@ def run_tool(tool: str, *, url: str, folder: Path, home: Path) -> Cost:
             return agent.deploy(strategy)
     env |= {"DEPLOY_AGENT_DATABASE_URL": url, "DEPLOY_AGENT_STATE_DIR": str(home / "state")}
     return command([*AGENT, "deploy", "--strategy", strategy], folder=folder, env=env)
+
+
+def run_sql(url: str, folder: Path) -> Cost:
+    """The files' SQL and nothing else."""
+    texts = [file.read_bytes() for file in sorted((folder / "supabase" / "migrations").iterdir())]
+    with psycopg.connect(url) as connection:
+        began, busy = time.perf_counter(), time.process_time()
+        for text in texts:
+            connection.execute(text)
+        connection.commit()
+        return Cost(wall_s=time.perf_counter() - began, cpu_s=time.process_time() - busy, peak_mib=0)
 
 
 async def sample(server: EmbeddedPostgres, tool: str, project: Path, work: Path) -> Cost:
@@ -117,7 +134,7 @@ async def measure(*, count: int = 1000, rounds: int = 5, durable: bool = False) 
     costs: dict[str, list[Cost]] = {tool: [] for tool in TOOLS}
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         project = write_project(Path(place) / "project", count)
-        server = EmbeddedPostgres(None if durable or not MEMORY.is_dir() else MEMORY, durable=durable)
+        server = EmbeddedPostgres(None if durable else MEMORY, durable=durable)
         await server.start()
         try:
             await server.create_database(TEMPLATE)
@@ -144,13 +161,14 @@ def _figures(costs: dict[str, list[Cost]], count: int) -> list[Figure]:
     for tool in TOOLS:
         judged = tool.startswith("running")
         words = f"{count} files, {tool}"
-        for what, unit, name in (("wall_s", "s", "wall"), ("cpu_s", "s", "CPU"), ("peak_mib", "MiB", "peak")):
+        units = [("wall_s", "s", "wall"), ("cpu_s", "s", "CPU"), ("peak_mib", "MiB", "peak")]
+        for what, unit, name in units[:1] if tool.startswith("SQL") else units:
             limit = PEAK_LIMIT_MIB if what == "peak_mib" and judged else None
             figures.append(Figure(name=f"{words}: {name}", value=middle(tool, what), unit=unit, limit=limit))
         if tool == "cli":
             continue
-        limits = {"cpu_s": CPU_LIMIT, "wall_s": WALL_LIMITS[tool.partition(" ")[2]]}
-        for what, name in (("wall_s", "wall"), ("cpu_s", "CPU")):
+        limits = {"cpu_s": CPU_LIMIT, "wall_s": WALL_LIMITS.get(tool.partition(" ")[2])}
+        for what, _, name in units[:1] if tool.startswith("SQL") else units[:2]:
             ratio = middle(tool, what) / middle("cli", what)
             limit = limits[what] if judged else None
             figures.append(Figure(name=f"{words}: {name} / cli", value=ratio, unit="x", limit=limit))

@@ -49,7 +49,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def command(arguments: list[str], *, folder: Path, env: Mapping[str, str]) -> Cost:
-    """Run one command to its end.
+    """Run one command to its end. Its peak is never told smaller than the memory of this process (getrusage(2)).
 
     Raises:
         SystemExit: it failed; a figure of a failed command means nothing.
