@@ -112,7 +112,10 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
     connection.isolation_level = None  # transactions begin where we say, not before the first INSERT
     try:
         with closing(connection.cursor()) as cursor:
-            cursor.execute("PRAGMA journal_mode = WAL")
+            # The mode stays with the file; to set it again would need the file for itself, and does not wait for it.
+            cursor.execute("PRAGMA journal_mode")
+            if cursor.fetchone() != ("wal",):
+                cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         connection.close()  # nobody else would: its thread would outlive the event loop

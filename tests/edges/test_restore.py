@@ -255,8 +255,9 @@ async def test_an_agent_killed_in_the_middle_changes_nothing_and_its_successor_e
                 sys.executable, "-c", _AGENT, database.url, str(tmp_path), stderr=stream, env=environment
             )
         try:
-            async with rich.target.session(purpose="watch") as session:
-                while not await session.value(waiting):
+            # not a session of the agent's: the restore ends those that do something
+            async with await psycopg.AsyncConnection.connect(database.url, autocommit=True) as watcher:
+                while await (await watcher.execute(waiting)).fetchone() == (0,):
                     assert agent.returncode is None, said.read_text()
         finally:
             with contextlib.suppress(ProcessLookupError):  # it has ended, which is the failure
