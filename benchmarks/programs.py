@@ -21,6 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 AGENT = (sys.executable, "-m", "agent")
+_PATIENCE_S = 600
 _TOKEN = "benchmark-of-the-agent"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -108,8 +109,11 @@ class Serving:
         """Ask for a deploy and wait for its end: the cost from the request on; memory since the start."""
         before, began = self.cpu_s(), datetime.now(UTC)
         deploy_id = self.ask("/api/v1/deploys", {"strategy": strategy})["id"]
+        until = time.monotonic() + _PATIENCE_S
         while (deploy := self.ask("/api/v1/deploys?limit=1")[0])["finished_at"] is None:
-            time.sleep(0.2)
+            if time.monotonic() > until:
+                sys.exit(f"the deploy is still {deploy['state']} after {_PATIENCE_S} s")
+            time.sleep(0.2)  # another process's work, asked for over HTTP: there is no signal to wait for
         if deploy["id"] != deploy_id or deploy["state"] != "succeeded":
             sys.exit(f"the deploy ended {deploy['state']}: {deploy['failure']}")
         wall_s = (datetime.fromisoformat(deploy["finished_at"]) - began).total_seconds()
