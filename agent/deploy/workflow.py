@@ -161,10 +161,10 @@ async def _start(run: Run) -> State:
 async def _preflight(run: Run) -> State:
     deps = run.deps
     request = (await deps.store.get(run.deploy_id)).request
-    session = await run.session()
-    runbook = deps.read_runbook()
+    runbook = run.runbook = deps.read_runbook()  # first: its hints are for what fails from here on
     if runbook is not None:
         await deps.store.put_evidence(run.deploy_id, "runbook", runbook.model_dump_json())
+    session = await run.session()
     plan = await make_plan(session, deps, request, runbook)
     if request.plan_fingerprint and request.plan_fingerprint != plan.fingerprint:
         raise PreflightError(
@@ -172,7 +172,7 @@ async def _preflight(run: Run) -> State:
             code="preflight.plan_changed",
             hint="Run `deploy-agent plan` again and deploy what it shows.",
         )
-    run.plan, run.runbook = plan, runbook
+    run.plan = plan
     await deps.store.put_evidence(run.deploy_id, "plan", plan.model_dump_json())
     findings = [*plan.findings]
     if not any(one.severity is Severity.ERROR for one in findings) and plan.scripts:

@@ -317,3 +317,19 @@ async def test_the_runbook_s_hints_come_with_failures_before_the_migrations(proj
     assert outcome.state == "aborted"
     assert outcome.deploy.failure is not None
     assert outcome.deploy.failure.runbook_hints == ("Somebody works here. Ask on the channel.",)
+
+
+async def test_the_runbook_s_hints_come_with_a_database_that_cannot_be_reached(project) -> None:
+    database, folder = project
+    write_migrations(folder, GOOD)
+    (folder / "deploy.yaml").write_text(
+        "version: 1\ntitle: Hints\n"
+        "troubleshooting: [{issue: The VPN is down, action: Ask on the channel, when: {cause: preflight}}]\n"
+    )
+
+    outcome = await deploy(make_settings(database.url.replace(database.name, "no_such_database"), folder))
+
+    assert outcome.state == "aborted"
+    assert outcome.deploy.failure is not None
+    assert outcome.deploy.failure.code == "target.database_missing"
+    assert outcome.deploy.failure.runbook_hints == ("The VPN is down. Ask on the channel.",)
