@@ -7,36 +7,29 @@ from datetime import datetime, timedelta
 
 from agent import sql
 from agent.core.batches import Pace, may_be_sent_together
-from agent.core.checks import Check
-from agent.core.models import CheckResult, EventKind, Failure, RunMode, Severity, Strategy, Verdict
+from agent.core.models import EventKind, Failure, RunMode, Severity, Strategy
 from agent.core.statements import Script
-from agent.deploy.checks import run_checks
+from agent.deploy.checking import after_commit, check, checks_inside, transactional
 from agent.deploy.deps import Run, Stop, failure_of
 from agent.deploy.sending import (
     SEALED,
     announce,
     applied,
-    blame,
-    fence,
     place,
     prelude,
-    recorded,
     send_into_transaction,
     send_transactions,
-    with_hints,
 )
+from agent.deploy.singly import SINGLY, run_singly
 from agent.deploy.snapshot import application_schemas
-from agent.errors import StatementError, TargetError
+from agent.errors import TargetError
 from agent.ports import Session
+
+__all__ = ["RETRYABLE", "SINGLY", "after_commit", "check", "migrate", "transactional"]
 
 # lock_not_available, deadlock_detected, serialization_failure: the transaction is gone whole, so it may be tried again
 # (PostgreSQL documentation, appendix A, and "Serialization Failure Handling").
 RETRYABLE = frozenset({"55P03", "40P01", "40001"})
-
-SINGLY = "singly"
-"""Evidence that a file was begun which runs statement by statement: what of it has committed is in doubt."""
-
-_WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "SELECT", "DO", "EXECUTE", "ALTER ROLE", "ALTER USER"})
 
 
 async def migrate(run: Run) -> None:
@@ -92,7 +85,7 @@ async def _all_or_nothing(run: Run, scripts: Sequence[Script]) -> None:
                     _tell_how_far(run, batch, versions.index(stop.failure.version), started)
                     raise
                 pace.took((run.deps.clock.now() - started).total_seconds())
-                checks = _checks_inside(run, batch[-1])
+                checks = checks_inside(run, batch[-1])
                 await check(run, session, checks, phase=f"migration:{batch[-1].migration.version}")
                 applied(run, batch, started)
             await check(run, session, transactional(run.runbook.checks if run.runbook else ()), phase="final")
@@ -115,7 +108,7 @@ async def _one_after_the_other(run: Run, scripts: Sequence[Script]) -> None:
     for batch in _batches(run, scripts, pace):
         run.check_cancelled()
         if batch[0].mode is not RunMode.TRANSACTION:
-            await _singly(run, batch[0])
+            await run_singly(run, batch[0])
         elif len(batch) == 1:
             started = run.deps.clock.now()
             await _one_transaction(run, batch[0])
@@ -185,7 +178,7 @@ def _tell_how_far(run: Run, batch: Sequence[Script], done: int, started: datetim
 
 async def _one_transaction(run: Run, script: Script) -> None:
     """One file, its history row and its checks in one transaction; without checks, in one round trip."""
-    checks = _checks_inside(run, script)
+    checks = checks_inside(run, script)
 
     async def body() -> None:
         session = await run.session()
@@ -202,12 +195,6 @@ async def _one_transaction(run: Run, script: Script) -> None:
         applied(run, [script], started)
 
     await _committed(run, body, script)
-
-
-def _checks_inside(run: Run, script: Script) -> list[Check]:
-    """The migration's own checks that see what is not committed yet."""
-    entry = run.runbook.for_version(script.migration.version) if run.runbook else None
-    return transactional(entry.checks if entry else ())
 
 
 async def _committed(run: Run, body: Callable[[], Awaitable[None]], script: Script) -> None:
@@ -262,163 +249,3 @@ async def _landed(run: Run, scripts: Sequence[Script]) -> int:
         severity=Severity.WARNING,
     )
     return len(landed)
-
-
-async def _singly(run: Run, script: Script) -> None:
-    """A file that cannot run in one transaction of ours: each statement is noted before and after.
-
-    Raises:
-        Stop: a statement failed, or an earlier worker was cut off in the middle: never called clean.
-    """
-    session = await run.session()
-    version = script.migration.version
-    seen = [
-        row
-        for row in await session.rows(sql.load("ledger/statements"), {"deploy_id": run.deploy_id})
-        if row["version"] == version
-    ]
-    if seen:
-        raise Stop(
-            Failure(
-                cause="agent",
-                code="migrate.interrupted",
-                message=f"an earlier worker was cut off in {script.migration.file}, statement {seen[-1]['statement']} "
-                f"of {len(script.pieces)}; what it did is in doubt",
-                version=version,
-                file=script.migration.file,
-            )
-        )
-    started = announce(run, script)
-    await run.deps.store.put_evidence(run.deploy_id, SINGLY, version)
-    await session.run_many(prelude(run))
-    async with run.deps.target.session(purpose=run.purpose) as ledger:
-        await ledger.run_many(prelude(run))  # the file itself may hold a lock that the ledger needs
-        await ledger.run(sql.load("ledger/start_file"), {"deploy_id": run.deploy_id, "version": version})
-        for index in range(1, len(script.pieces) + 1):
-            run.check_cancelled()
-            await _one_statement(run, ledger, script, index)
-    if await session.in_transaction():
-        await session.run("ROLLBACK")
-        raise Stop(
-            Failure(
-                cause="statement",
-                code="migrate.transaction_left_open",
-                message=f"{script.migration.file} ends inside a transaction that it opened; rolled back",
-                hint="End the file with COMMIT.",
-                version=version,
-                file=script.migration.file,
-            )
-        )
-    await session.run_many(prelude(run))
-    await check(run, session, _checks_inside(run, script), phase=f"migration:{version}")
-    await session.run_transaction([fence(run, session), *recorded(run, session, script)])
-    applied(run, [script], started)
-
-
-async def _one_statement(run: Run, ledger: Session, script: Script, index: int) -> None:
-    session = await run.session()
-    piece = script.pieces[index - 1]
-    key = {"deploy_id": run.deploy_id, "version": script.migration.version, "statement": index}
-    await ledger.run(sql.load("ledger/start_statement"), key)
-    began = run.deps.clock.now()
-    run.interruptible = True
-    try:
-        written = await _send_alone(run, session, script, index)
-    except StatementError as error:
-        if await session.in_transaction():
-            await session.run("ROLLBACK")
-        raise Stop(blame(run, script, error, index=index)) from error
-    except TargetError as error:
-        await run.drop_session()
-        raise Stop(failure_of(error, statement=index, **place(script))) from error
-    finally:
-        run.interruptible = False
-    if written:
-        await ledger.run(sql.load("ledger/wrote_outside"), {**key, "names": written})
-    await ledger.run(sql.load("ledger/finish_statement"), key)
-    fact = script.facts[index - 1]
-    run.emitter.emit(
-        EventKind.STATEMENT,
-        f"{fact.tag} ({index} of {len(script.pieces)})",
-        version=script.migration.version,
-        index=index,
-        total=len(script.pieces),
-        line=piece.code_line,
-        tag=fact.tag,
-        seconds=(run.deps.clock.now() - began).total_seconds(),
-    )
-
-
-async def _send_alone(run: Run, session: Session, script: Script, index: int) -> list[str]:
-    """Run one statement by itself; the tables outside the backup that it wrote to.
-
-    The counters are gone once it has committed, so they are read in the same message, which makes one transaction of
-    the two. Only where that changes nothing: not for what may end a transaction or must not be in one.
-    """
-    text, fact = script.pieces[index - 1].text, script.facts[index - 1]
-    calls = fact.tag == "DO" and "CALL" in text.upper()
-    if fact.tag not in _WRITES or fact.control or fact.runs_alone or calls:
-        await session.run(text)
-        return []
-    question = session.bind(sql.load("ledger/written"), {"watched": list(run.watched)})
-    return [row["name"] for row in await session.rows(f"{text}\n;\n{question}")]
-
-
-async def check(run: Run, session: Session, checks: Sequence[Check], *, phase: str) -> list[CheckResult]:
-    """Run checks, record their verdicts, and stop at a bad one.
-
-    Raises:
-        Stop: a check of severity `error` failed, or could not run.
-    """
-    if not checks:
-        return []
-    run.interruptible = True
-    try:
-        results = await run_checks(
-            session,
-            checks,
-            phase=phase,
-            before=run.before.values if run.before else {},
-            clock=run.deps.clock,
-            http=run.deps.http,
-            emit=run.emitter.put,
-            snapshot=run.runbook.snapshot if run.runbook else (),
-            may_wait=await session.in_transaction(),
-        )
-    finally:
-        run.interruptible = False
-    run.check_cancelled()
-    bad = [one for one in results if one.verdict is not Verdict.PASSED and one.severity is Severity.ERROR]
-    if bad:
-        raise Stop(failed_check(run, bad))
-    return results
-
-
-def failed_check(run: Run, bad: Sequence[CheckResult]) -> Failure:
-    """The failure that the first bad check stands for."""
-    first = bad[0]
-    more = f" ({len(bad) - 1} more failed)" if len(bad) > 1 else ""
-    verb = "failed" if first.verdict is Verdict.FAILED else "could not run"
-    failure = Failure(
-        cause="check",
-        code=f"check.{first.verdict}",
-        message=f"check {first.title!r} {verb}: expected {first.expected}, observed {first.observed}{more}",
-        hint=first.hint,
-        check=first.id,
-        version=first.phase.partition(":")[2],
-    )
-    return with_hints(run, failure)
-
-
-def after_commit(checks: Sequence[Check]) -> list[Check]:
-    """The checks that say more once all is committed: those that ask over HTTP, and query plans.
-
-    A new index on rows that the same transaction has changed cannot be used before COMMIT
-    (https://www.postgresql.org/docs/current/storage-hot.html, `indcheckxmin`).
-    """
-    return [one for one in checks if one.needs_commit or one.performance is not None]
-
-
-def transactional(checks: Sequence[Check]) -> list[Check]:
-    """The checks that see what is not committed yet: all but those that ask over HTTP."""
-    return [one for one in checks if not one.needs_commit]

@@ -21,10 +21,11 @@ from agent.core.runbook import Runbook
 from agent.core.states import FINAL, Move, State
 from agent.deploy import ladder
 from agent.deploy.backup import take_backup
+from agent.deploy.checking import after_commit, check
 from agent.deploy.checks import collect_metrics
 from agent.deploy.deps import Deps, Run, Stop, failure_of, watch_cancel
 from agent.deploy.emitter import Emitter
-from agent.deploy.migrate import after_commit, check, migrate
+from agent.deploy.migrate import migrate
 from agent.deploy.plan import make_plan
 from agent.deploy.preflight import run_preflight
 from agent.deploy.sending import with_hints
