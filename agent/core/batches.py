@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from agent.core.models import RunMode
+from agent.core.scripts import Script
 from agent.core.splitter import code_only
-from agent.core.statements import Script
 
 SMALL_BYTES = 64 * 2**20
 """In a database of less table data than this, whatever a statement does with it is soon done."""

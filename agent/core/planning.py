@@ -12,8 +12,9 @@ from pydantic import Field
 
 from agent.core.migrations import Folder, Migration
 from agent.core.models import Finding, Model, RunMode, Severity, Strategy
+from agent.core.scripts import Script, analyse, unsafe_enum_use
 from agent.core.splitter import split
-from agent.core.statements import Script, analyse, committing_procedures, unsafe_enum_use
+from agent.core.statements import committing_procedures
 from agent.core.syntax import PARSER_MAJOR
 from agent.core.units import Span
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable
 
 from agent.core.models import Model
+from agent.core.scripts import Script
 from agent.core.splitter import code_only
-from agent.core.statements import Script, unquoted
+from agent.core.statements import unquoted
 
 _PART = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _NAME = rf"(?:(?P<schema>{_PART})\s*\.\s*)?(?P<name>{_PART})"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agent.core.checks import Check
 from agent.core.models import CheckResult, Failure, Severity, Verdict
-from agent.core.statements import Script
+from agent.core.scripts import Script
 from agent.deploy.checks import run_checks
 from agent.deploy.deps import Run, Stop
 from agent.deploy.sending import with_hints

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from agent import sql
 from agent.core.batches import Pace, may_be_sent_together
 from agent.core.models import EventKind, Failure, RunMode, Severity, Strategy
-from agent.core.statements import Script
+from agent.core.scripts import Script
 from agent.deploy.checking import after_commit, check, checks_inside, transactional
 from agent.deploy.deps import Run, Stop, failure_of
 from agent.deploy.sending import (

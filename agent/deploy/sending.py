@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from agent import sql
 from agent.core.models import EventKind, Failure, Severity
-from agent.core.statements import Script
+from agent.core.scripts import Script
 from agent.deploy.deps import Run, Stop, cancelled, failure_of
 from agent.deploy.monitors import monitoring
 from agent.errors import StatementError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent import sql
 from agent.core.models import EventKind, Failure
-from agent.core.statements import Script
+from agent.core.scripts import Script
 from agent.deploy.checking import check, checks_inside
 from agent.deploy.deps import Run, Stop, failure_of
 from agent.deploy.sending import announce, applied, blame, fence, place, prelude, recorded

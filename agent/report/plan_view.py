@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from agent.core.models import Finding, Model, RunMode, Severity, Strategy
 from agent.core.planning import Plan
-from agent.core.statements import Script
+from agent.core.scripts import Script
 from agent.core.units import Span
 from agent.report.words import count, listing
 

@@ -6,7 +6,7 @@ import pytest
 
 from agent.core.batches import SMALL_BYTES, Pace, may_be_sent_together
 from agent.core.migrations import Migration
-from agent.core.statements import NO_TRANSACTION_MARK, analyse
+from agent.core.scripts import NO_TRANSACTION_MARK, analyse
 
 
 def together(text: str, size: int) -> bool:

@@ -6,7 +6,8 @@ import pytest
 
 from agent.core.migrations import Migration
 from agent.core.models import Finding, RunMode, Severity
-from agent.core.statements import Fact, Script, analyse, describe, unsafe_enum_use
+from agent.core.scripts import Script, analyse, unsafe_enum_use
+from agent.core.statements import Fact, describe
 from agent.core.syntax import PARSER_MAJOR, syntax_problem
 
 
