@@ -6,7 +6,6 @@ All are synchronous and do not care about event loops, so sync and async tests u
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from agent.edges.embedded import EmbeddedPostgres
 from tests.support import receiver
 from tests.support import s3 as s3_support
 from tests.support.aside import run_aside
+from tests.support.needs import cannot_run
 
 TEMPLATE = "supabase_template"
 _ROOT = Path(__file__).resolve().parent.parent
@@ -85,8 +85,5 @@ def supabase_cli() -> Path:
     """The real Supabase CLI's binary, which `make test` installs where npm exists. CI cannot do without."""
     found = sorted((_ROOT / ".tools" / "node_modules" / "@supabase").glob("cli-*/bin/supabase"))
     if not found:
-        reason = "the real Supabase CLI is not installed: install npm, then run `make tools`"
-        if os.environ.get("CI"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        cannot_run("the real Supabase CLI is not installed: install npm, then run `make tools`")
     return found[0]

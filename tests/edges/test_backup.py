@@ -31,6 +31,7 @@ from tests.edges.backup_kit import CLOCK, DAMAGE, RICH, Kit, kit
 from tests.edges.test_object_store import options_of
 from tests.edges.test_pgtools import make_tools, prints
 from tests.support.aside import run_aside
+from tests.support.needs import cannot_run
 from tests.support.s3 import S3
 
 
@@ -296,7 +297,7 @@ async def test_a_really_full_disk(rich: Kit, tmp_path: Path):
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(small)]
     mounted = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)
     if mounted.returncode != 0:
-        pytest.skip("no mount here; the same path is covered by the limit on a file's size")
+        cannot_run("no mount here; the same path is covered by the limit on a file's size")
     try:
         await rich.run("CREATE TABLE public.big AS SELECT gen_random_uuid() AS id FROM generate_series(1, 50000)")
         rich.objects = FolderStore(small)

@@ -20,6 +20,7 @@ from agent.core.models import BackupRecord, BackupState, Condition, DeployReques
 from agent.core.states import FINAL, Move, State, after
 from agent.edges.metrics import GAUGES, RUNBOOK_PREFIX, Metrics
 from agent.edges.store import SqlStore, open_store
+from tests.support.needs import cannot_run
 
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=2)
@@ -282,7 +283,7 @@ async def test_names_follow_the_conventions(store: SqlStore) -> None:
 async def test_promtool_has_nothing_to_say(store: SqlStore) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
-        pytest.skip("promtool (Debian: prometheus) is not installed")
+        cannot_run("promtool (Debian: prometheus) is not installed")
     text = await everything(store)
     done = await asyncio.to_thread(
         subprocess.run, [promtool, "check", "metrics"], input=text, capture_output=True, check=False

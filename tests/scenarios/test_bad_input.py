@@ -23,6 +23,7 @@ from agent.core.states import EXIT_CODES, State
 from agent.edges.embedded import EmbeddedPostgres
 from tests.conftest import Database
 from tests.support.freezer import freezer
+from tests.support.needs import cannot_run
 from tests.support.pooler import transaction_pooler
 
 ABORTED = EXIT_CODES[State.ABORTED]
@@ -340,7 +341,7 @@ def private_disk(folder: Path, size: str) -> tuple[str, ...]:
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
     probe = [*unshare, "mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("this machine lets nobody mount a small disk")
+        cannot_run("this machine lets nobody mount a small disk")
     return (*unshare, "sh", "-c", f'mount -t tmpfs -o size={size} tmpfs "$0" && exec "$@"', str(folder))
 
 
