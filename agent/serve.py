@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import assert_never
 
 import structlog
 
@@ -22,7 +23,7 @@ from agent.deploy.supervisor import Supervisor, queue
 from agent.edges.metrics import Metrics
 from agent.edges.scheduler import Cron, Schedule, Scheduler
 from agent.errors import AgentError, BusyError, NotFoundError
-from agent.settings import Settings, WatchMode
+from agent.settings import ScheduleKind, Settings, WatchMode
 from agent.web.app import create_app
 from agent.web.backend import AgentStatus
 from agent.web.server import listening
@@ -221,7 +222,7 @@ async def _ticking(
 
         async def enqueue(kind: str, slot: str) -> None:
             _log.info("schedule due", kind=kind, slot=slot)
-            start(_reported(lookout.look() if kind == "health" else supervisor.run_scheduled(kind)))
+            start(_reported(_errand(ScheduleKind(kind), supervisor, lookout)))
 
         scheduler = Scheduler(
             store=deps.store,
@@ -248,6 +249,21 @@ async def _ticking(
             yield
         finally:
             await scheduler.stop()
+
+
+def _errand(kind: ScheduleKind, supervisor: Supervisor, lookout: Lookout) -> Coroutine[None, None, None]:
+    """What a schedule asks for."""
+    match kind:
+        case ScheduleKind.BACKUP:
+            return supervisor.backup_when_quiet()
+        case ScheduleKind.VERIFY:
+            return supervisor.verify_last()
+        case ScheduleKind.PRUNE:
+            return supervisor.prune()
+        case ScheduleKind.HEALTH:
+            return lookout.look()
+        case _ as never:
+            assert_never(never)
 
 
 async def _stop_deploys(settings: Settings, deps: Deps, supervisor: Supervisor) -> None:

@@ -124,28 +124,24 @@ class Supervisor:
         self._report("backup taken", {"backup_id": record.id, "bytes": record.bytes})
         return record
 
-    async def run_scheduled(self, kind: str) -> None:
-        """Do what a schedule asks for: `backup` (as soon as no deploy runs), `verify` or `prune`."""
-        if kind == "backup":
-            while await self._open_deploys():
-                await self._deps.clock.sleep(_LOOK_AGAIN_S)
-            await self.backup()
-        elif kind == "prune":
-            gone = await prune(
-                objects=self._deps.objects,
-                store=self._deps.store,
-                clock=self._deps.clock,
-                project=self._deps.options.project,
-                options=self._deps.backup,
-            )
-            self._report("backups pruned", {"backup_ids": [one.id for one in gone]})
-        elif kind == "verify":
-            await self._verify_last()
+    async def backup_when_quiet(self) -> None:
+        """Take a backup as soon as no deploy runs; raises as `backup`."""
+        while await self._open_deploys():
+            await self._deps.clock.sleep(_LOOK_AGAIN_S)
+        await self.backup()
 
-    async def _open_deploys(self) -> list[Deploy]:
-        return await self._deps.store.deploys(project=self._deps.options.project, states=service.OPEN_STATES)
+    async def prune(self) -> None:
+        """Remove what the retention rules let go."""
+        gone = await prune(
+            objects=self._deps.objects,
+            store=self._deps.store,
+            clock=self._deps.clock,
+            project=self._deps.options.project,
+            options=self._deps.backup,
+        )
+        self._report("backups pruned", {"backup_ids": [one.id for one in gone]})
 
-    async def _verify_last(self) -> None:
+    async def verify_last(self) -> None:
         """Restore the newest backup on a scratch database; nothing to do while there is none."""
         records = await self._deps.store.backups(project=self._deps.options.project)
         if not records:
@@ -167,6 +163,9 @@ class Supervisor:
         for deploy in deploys:
             await self._deps.store.request_cancel(deploy.id, reason=STOPPING, now=self._deps.clock.now())
         return [deploy.id for deploy in deploys]
+
+    async def _open_deploys(self) -> list[Deploy]:
+        return await self._deps.store.deploys(project=self._deps.options.project, states=service.OPEN_STATES)
 
 
 async def queue(deps: Deps, request: DeployRequest) -> Deploy:

@@ -179,11 +179,11 @@ async def test_the_errands_of_schedules(database, tmp_path: Path) -> None:
     async with open_deps(make_settings(database.url, tmp_path)) as ports:
         deps = replace(ports, clock=clock)
         one = supervisor(deps, Scripted())
-        await one.run_scheduled("verify")
+        await one.verify_last()
         assert await deps.store.backups() == [], "nothing to verify is no error"
 
         await deps.store.create("a", DeployRequest(project="test"), now=clock.now())
-        errand = asyncio.create_task(one.run_scheduled("backup"))
+        errand = asyncio.create_task(one.backup_when_quiet())
         await clock.somebody_sleeps_until(clock.now() + timedelta(seconds=1))
         assert await deps.store.backups() == [], "a deploy is running"
         await deps.store.transition("a", expected=State.QUEUED, move=Move.CANCEL, now=clock.now(), message="-")
@@ -192,9 +192,9 @@ async def test_the_errands_of_schedules(database, tmp_path: Path) -> None:
         [backup] = await deps.store.backups()
         assert backup.state == "published"
 
-        await one.run_scheduled("verify")
+        await one.verify_last()
         [backup] = await deps.store.backups()
         assert backup.state == "verified", "restored on a scratch database and compared"
 
-        await one.run_scheduled("prune")
+        await one.prune()
         assert await deps.store.backups() == [backup]
