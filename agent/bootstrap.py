@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import random
 import socket
@@ -12,7 +13,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import structlog
 from pydantic import SecretStr
 
 from agent.core.backups import Manifest
@@ -47,7 +47,7 @@ from agent.ports import Ctx, Notifier, PgTools, Target
 from agent.report.chat import compose
 from agent.settings import Settings
 
-_log = structlog.get_logger("agent")
+_log = logging.getLogger("agent")
 
 
 class SystemClock:
@@ -64,12 +64,13 @@ class SystemClock:
 
 def report(message: str, fields: dict[str, object]) -> None:
     """Into the log: a constant message and its fields."""
-    _log.info(message, **fields)
+    _log.info(message, extra=fields)
 
 
 def report_error(error: AgentError) -> None:
     """A failure that will be tried again."""
-    _log.warning("failed, will be tried again", code=error.code, why=error.message, hint=error.hint)
+    fields = {"code": error.code, "why": error.message, "hint": error.hint}
+    _log.warning("failed, will be tried again", extra=fields)
 
 
 @asynccontextmanager

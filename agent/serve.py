@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import assert_never
-
-import structlog
 
 from agent import __version__
 from agent.bootstrap import open_deps, outbox, report, report_error, running_engine
@@ -28,7 +27,7 @@ from agent.web.app import create_app
 from agent.web.backend import AgentStatus
 from agent.web.server import listening
 
-_log = structlog.get_logger("agent.serve")
+_log = logging.getLogger("agent.serve")
 _ADOPT_EVERY_S = 1.0
 _LOOK_EVERY_S = 30.0
 _SILENT_AFTER = timedelta(seconds=30)  # an engine that did not answer for so long is not counted on
@@ -182,7 +181,7 @@ async def serve(settings: Settings) -> None:
         serving = Serving(settings, deps, lookout)
         app = create_app(serving, default=request.model_copy(update={"requested_by": "api"}), token=http.token)
         async with listening(app, host=http.host, port=http.port, local_only=http.token is None) as port:
-            _log.info("serving", host=http.host, port=port, project=settings.project)
+            _log.info("serving", extra={"host": http.host, "port": port, "project": settings.project})
             async with _beside() as start:
                 start(_reported(lookout.look()))  # meanwhile: the engine takes a second to import
                 changed = asyncio.Event()
@@ -200,7 +199,7 @@ async def serve(settings: Settings) -> None:
                     serving.end()
                     await _stop_deploys(settings, deps, supervisor)
         late = await box.drain(_LAST_NOTIFICATIONS_S)
-        _log.info("stopped", undelivered=list(late))
+        _log.info("stopped", extra={"undelivered": list(late)})
 
 
 async def _look_after_deploys(changed: asyncio.Event, serving: Serving, lookout: Lookout) -> None:
@@ -221,7 +220,7 @@ async def _ticking(
     async with _beside() as start:
 
         async def enqueue(kind: str, slot: str) -> None:
-            _log.info("schedule due", kind=kind, slot=slot)
+            _log.info("schedule due", extra={"kind": kind, "slot": slot})
             start(_reported(_errand(ScheduleKind(kind), supervisor, lookout)))
 
         scheduler = Scheduler(
@@ -274,9 +273,9 @@ async def _stop_deploys(settings: Settings, deps: Deps, supervisor: Supervisor) 
         async with asyncio.timeout(settings.deploy.cancel_grace_s):
             for deploy_id in stopping:
                 final = await service.follow(deps, deploy_id, lambda _: None)
-                _log.info("deploy stopped", deploy_id=deploy_id, state=str(final.state))
+                _log.info("deploy stopped", extra={"deploy_id": deploy_id, "state": str(final.state)})
     except TimeoutError:
-        _log.error("deploys still running", hint="the next agent on this volume goes on with them")
+        _log.error("deploys still running", extra={"hint": "the next agent on this volume goes on with them"})
 
 
 @asynccontextmanager

@@ -1,20 +1,28 @@
-"""Logs: structured, to stderr, as JSON or for a terminal, and never with a secret in them."""
+"""Logs: structured, to stderr, as JSON or for a terminal, and never with a secret in them.
+
+The agent logs with the standard library: a constant message, and its fields in `extra`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 from concurrent import futures
+from datetime import UTC, datetime
 from typing import Literal, TextIO
-
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
 
 from agent.core.redaction import Redactor
 
 _LOUD_LIBRARIES = ("httpx", "httpcore", "apscheduler", "uvicorn.access", "asyncio")
 _SELF_PRINTING = ("dbos",)  # its own handler would write past the redactor
+
+_NO_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message", "asctime",  # of other formatters
+    "taskName",  # since Python 3.12
+    "color_message",  # uvicorn's message a second time, with colours
+}  # fmt: skip
 
 
 def configure_logging(
@@ -24,7 +32,7 @@ def configure_logging(
     redactor: Redactor,
     stream: TextIO | None = None,
 ) -> None:
-    """Send structlog's and the standard library's records to one place, redacted.
+    """Send the records of the agent and of its libraries to one place, redacted.
 
     Args:
         level: lowest level shown: debug, info, warning, error.
@@ -33,31 +41,10 @@ def configure_logging(
         stream: where to; None: stderr.
     """
     out = stream or sys.stderr
-    pretty = format == "console" or (format == "auto" and out.isatty())
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
-        redacting(redactor),
-    ]
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
-        if pretty
-        else structlog.processors.JSONRenderer(default=str)
-    )
     handler = logging.StreamHandler(out)
     handler.setLevel(level.upper())  # a library's logger may have a lower one
     handler.addFilter(_is_no_cancelling)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
+    handler.setFormatter(_Formatter(redactor, pretty=format == "console" or (format == "auto" and out.isatty())))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -67,16 +54,6 @@ def configure_logging(
         library.propagate = True
     for name in _LOUD_LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *(each for each in shared if not isinstance(each, structlog.stdlib.ExtraAdder)),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
-    )
 
 
 def _is_no_cancelling(record: logging.LogRecord) -> bool:
@@ -84,18 +61,35 @@ def _is_no_cancelling(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError | futures.CancelledError))
 
 
-def redacting(redactor: Redactor) -> Processor:
-    """A processor that masks secrets in every field of a record."""
+class _Formatter(logging.Formatter):
+    """A record as one line of JSON, or as one for people with tracebacks below it.
 
-    def process(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-        kept = {key: event[key] for key in ("_record", "_from_structlog") if key in event}
-        # uvicorn adds its message a second time, with colours.
-        texts = {key: _plain(value) for key, value in event.items() if key not in (*kept, "color_message")}
-        return {**redactor.deep(texts), **kept}
+    Args:
+        redactor: masks secrets in every part of a record.
+        pretty: for people.
+    """
 
-    return process
+    def __init__(self, redactor: Redactor, *, pretty: bool) -> None:
+        super().__init__()
+        self._redactor = redactor
+        self._pretty = pretty
 
-
-def _plain(value: object) -> object:
-    """Exceptions and paths may hold a secret in their text; make them text so that it is seen."""
-    return value if isinstance(value, str | int | float | bool | None | dict | list | tuple) else str(value)
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter.format`."""
+        head = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "logger": record.name,
+        }
+        told = head | {key: value for key, value in record.__dict__.items() if key not in _NO_FIELDS}
+        below = {"exception": self.formatException(record.exc_info)} if record.exc_info else {}
+        if record.stack_info:
+            below["stack"] = record.stack_info
+        # Plain first: the text of an exception or of a path may hold a secret too.
+        told, below = (self._redactor.deep(json.loads(json.dumps(part, default=str))) for part in (told, below))
+        if not self._pretty:
+            return json.dumps(told | below)
+        first = "{timestamp} [{level:8}] {event:30} [{logger}]".format_map(told)
+        fields = [f"{key}={value}" for key, value in told.items() if key not in head]
+        return "\n".join([" ".join([first, *fields]), *below.values()])

@@ -30,7 +30,6 @@ HEAVY = {
     "fastapi",
     "uvicorn",
     "httpx",
-    "structlog",
     "ruamel",
     "obstore",
     "apscheduler",

@@ -24,13 +24,14 @@ async def serve(ui: Ui) -> None:
     HTTP, the watch on the migrations folder, schedules, and deploys that others ask for.
     Logs go to stderr. A running deploy comes to a safe end first.
     """
-    import structlog
+    import logging
 
     settings = ui.settings(log_as_service=True)
     from agent import __version__
     from agent.serve import serve as run
 
-    structlog.get_logger("agent").info("starting", version=__version__, settings=settings.redacted())
+    fields = {"version": __version__, "settings": settings.redacted()}
+    logging.getLogger("agent").info("starting", extra=fields)
     await run(settings)
 
 
