@@ -23,6 +23,7 @@ OUTSIDE = "outside.json"  # what lies outside the archive, for the agent
 OUTSIDE_SQL = "outside.sql"  # the same, for people with psql
 BEFORE_SQL = "before.sql"  # what has to be there first: extensions
 HISTORY_SQL = "history.sql"  # the rows of supabase_migrations.schema_migrations
+SNAPSHOT = "snapshot.json"  # what the database was, in names, numbers and hashes: a restore is compared with it
 
 _TEMPORARY_SPACE = 0.5  # of the tables' size: text is shorter than pages, and compressed
 
@@ -54,7 +55,8 @@ class Manifest(Model):
 
     `schemas` are those in the archive, `all_schemas` those that the database had. `rows` counts by qualified name,
     `untied_keys` are the foreign keys (`schema.table name`) to tables outside the archive. `lsn` is the write-ahead log
-    position. `snapshot_id` is the exported snapshot that every part was read from.
+    position. `snapshot_id` is the exported snapshot that every part was read from. `dump_seconds`: how long the dump took
+    (0: not noted); what a restore takes is estimated from it.
     """
 
     format: int = FORMAT
@@ -76,8 +78,10 @@ class Manifest(Model):
     rows: dict[str, int] = Field(default_factory=dict)
     untied_keys: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+    needed_roles: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
     encryption: str = ""
+    dump_seconds: float = 0.0
     files: tuple[StoredFile, ...]
 
     @property

@@ -116,8 +116,11 @@ async def take_backup(
             schemas=schemas,
             progress=_progress(clock, emit),
         )
+        dump_began = clock.now()
         tool_version, described = await _beside(dump, _describe(session, schemas))
+        dump_seconds = (clock.now() - dump_began).total_seconds()
         await _write_outside(writing, described)
+        await writing.keep_text(core.SNAPSHOT, snapshot.model_dump_json())
         manifest = Manifest(
             id=backup_id,
             project=project,
@@ -137,8 +140,10 @@ async def take_backup(
             rows={name: mark.rows for name, mark in snapshot.tables.items()},
             untied_keys=tuple(described.untied_keys),
             roles=tuple(facts["roles"]),
+            needed_roles=tuple(described.needed_roles),
             extensions=tuple(facts["extensions"] or ()),
             encryption=options.cipher.name if options.encrypt and options.cipher else "",
+            dump_seconds=dump_seconds,
             files=tuple(sorted(writing.files, key=lambda file: file.name)),
         )
         _check_size(manifest, options.min_bytes)
@@ -173,6 +178,7 @@ class _Described:
 
     outside: list[OutsideObject]
     untied_keys: list[str]
+    needed_roles: list[str]
     history: list[str] | None
 
 
@@ -181,9 +187,11 @@ async def _describe(session: Session, schemas: Sequence[str]) -> _Described:
     if await session.value(sql.load("backup/history_exists")):
         history = [row["statement"] for row in await session.rows(sql.load("backup/history"))]
     keys = await session.rows(sql.load("backup/untied_keys"), {"schemas": list(schemas)})
+    roles = await session.rows(sql.load("backup/needed_roles"), {"schemas": list(schemas)})
     return _Described(
         outside=await outside.read_outside(session, schemas),
         untied_keys=[row["name"] for row in keys],
+        needed_roles=[row["name"] for row in roles],
         history=history,
     )
 

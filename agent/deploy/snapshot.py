@@ -128,7 +128,7 @@ def proof(session: Session, before: Snapshot) -> str:
     names = [name.removeprefix("schema:") for name in before.catalog if name.startswith("schema:")]
     schemas = [unquoted(name) for name in names]
     text = sql.load("snapshot/prove").replace("{tables}", sql.load("snapshot/tables"))
-    return session.bind(text, {"schemas": schemas, "members": False})
+    return f"{sql.load('snapshot/settings')};\n{session.bind(text, {'schemas': schemas, 'members': False})}"
 
 
 async def read_proof(session: Session) -> dict[str, TableMark]:

@@ -1,4 +1,11 @@
--- For this transaction: definitions with qualified names whatever the role's search path is, and several workers for a
--- big table (one script).
+-- For this transaction: definitions with qualified names whatever the role's search path is, several workers for a
+-- big table, and values written in one way whatever the database's settings are: another database's must compare (one
+-- script).
 SET LOCAL search_path = pg_catalog;
-SET LOCAL max_parallel_workers_per_gather = 4
+SET LOCAL max_parallel_workers_per_gather = 4;
+SET LOCAL DateStyle = 'ISO, MDY';
+SET LOCAL IntervalStyle = postgres;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL extra_float_digits = 1;
+SET LOCAL bytea_output = hex;
+SET LOCAL xmloption = content
