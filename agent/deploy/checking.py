@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from agent.core.checks import Check
 from agent.core.models import CheckResult, Failure, Severity, Verdict
@@ -57,6 +57,16 @@ def failed_check(run: Run, bad: Sequence[CheckResult]) -> Failure:
         version=first.phase.partition(":")[2],
     )
     return with_hints(run, failure)
+
+
+def tally(results: Collection[CheckResult]) -> str:
+    """What the checks of a deploy that may go on have said: all passed, or some only warned."""
+    if not results:
+        return "the runbook has no check for these migrations"
+    warned = [one.id for one in results if one.verdict is not Verdict.PASSED]
+    if not warned:
+        return f"every check passed ({len(results)})"
+    return f"{len(results) - len(warned)} of {len(results)} checks passed; only warnings: {', '.join(warned)}"
 
 
 def after_commit(checks: Sequence[Check]) -> list[Check]:

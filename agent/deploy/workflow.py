@@ -15,16 +15,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from agent.core.models import EventKind, Failure, NewEvent, Severity, Snapshot, Strategy
+from agent.core.models import CheckResult, EventKind, Failure, NewEvent, Severity, Snapshot, Strategy
 from agent.core.planning import Plan
 from agent.core.runbook import Runbook
 from agent.core.states import FINAL, Move, State
 from agent.deploy import ladder
 from agent.deploy.backup import take_backup
-from agent.deploy.checking import after_commit, check
+from agent.deploy.checking import after_commit, check, tally
 from agent.deploy.checks import collect_metrics
 from agent.deploy.deps import Deps, Run, Stop, failure_of, watch_cancel
 from agent.deploy.emitter import Emitter
+from agent.deploy.events import read_events
 from agent.deploy.migrate import migrate
 from agent.deploy.plan import make_plan
 from agent.deploy.preflight import run_preflight
@@ -288,7 +289,19 @@ async def _verify(run: Run) -> State:
     await check(run, session, checks, phase="final")
     await _measure(run, session)
     await ladder.clean_up(run, succeeded=True)
-    return await run.move(State.VERIFY, Move.PASSED, "every check passed")
+    return await run.move(State.VERIFY, Move.PASSED, await _what_was_checked(run))
+
+
+async def _what_was_checked(run: Run) -> str:
+    """The outcome of the deploy's checks, each counted once with its last result."""
+    if run.runbook is None:
+        return "there is no runbook, so nothing was checked"
+    if not any(run.runbook.all_checks()):
+        return "the runbook has no checks, so nothing was checked"
+    await run.emitter.flush()
+    events = await read_events(run.deps.store, run.deploy_id)
+    told = [CheckResult.model_validate(event.data) for event in events if event.kind is EventKind.CHECK]
+    return tally({(one.phase, one.id): one for one in told}.values())
 
 
 async def _measure(run: Run, session: Session) -> None:

@@ -333,3 +333,40 @@ async def test_the_runbook_s_hints_come_with_a_database_that_cannot_be_reached(p
     assert outcome.deploy.failure is not None
     assert outcome.deploy.failure.code == "target.database_missing"
     assert outcome.deploy.failure.runbook_hints == ("The VPN is down. Ask on the channel.",)
+
+
+@pytest.mark.parametrize(
+    ("runbook", "said"),
+    [
+        (None, "there is no runbook, so nothing was checked"),
+        ("", "the runbook has no checks, so nothing was checked"),
+        ("migrations: [{version: '20250101000000', checks: [{id: old, sql: select 1, expect: 1}]}]", None),
+        (
+            (
+                "migrations: [{version: '20260101000000', checks: [{id: a, sql: select 1, expect: 1}]}]\n"
+                "checks: [{id: b, sql: select 1, expect: 1}, {id: c, sql: select 1, expect: 1}]"
+            ),
+            "every check passed (3)",
+        ),
+        (
+            "checks: [{id: a, sql: select 1, expect: 1}, {id: b, sql: select 1, expect: 2, severity: warning}]",
+            "1 of 2 checks passed; only warnings: b",
+        ),
+    ],
+    ids=["no runbook", "no checks", "none for these", "all", "a warning"],
+)
+@pytest.mark.parametrize("strategy", ["atomic", "per_migration"])
+async def test_success_says_what_was_checked(project, strategy: str, runbook: str | None, said: str | None) -> None:
+    database, folder = project
+    if said is None:  # a version that was applied before the runbook spoke of it
+        write_migrations(folder, {"20250101000000_old.sql": "select 1;"})
+        assert (await deploy(make_settings(database.url, folder))).state == "succeeded"
+        said = "the runbook has no check for these migrations"
+    write_migrations(folder, GOOD)
+    if runbook is not None:
+        (folder / "deploy.yaml").write_text(f"version: 1\ntitle: Checks\n{runbook}\n")
+
+    outcome = await deploy(make_settings(database.url, folder), strategy)
+
+    assert outcome.state == "succeeded", outcome.why
+    assert outcome.of("state")[-1].message == said
