@@ -13,6 +13,7 @@
     ├── WaitTimeoutError    exit 14, HTTP 504  `wait` ran out of time
     ├── DeliveryError       exit 15, HTTP 502  a notification did not arrive
     ├── StoreError          exit 16, HTTP 503  the agent's own store cannot be read or written
+    ├── UnfinishedError     exit 18, HTTP 503  `serve` was stopped, and a deploy is still under way
     └── StateError          exit 1, HTTP 409   an illegal transition: a bug, and nothing was changed
 
 Exit codes 7 to 10 belong to how a deploy ended (see `agent.core.states.EXIT_CODES`).
@@ -201,6 +202,14 @@ class StoreError(AgentError):
 
     family = "store"
     exit_code = 16
+    http_status = 503
+
+
+class UnfinishedError(AgentError):
+    """`serve` was stopped and a deploy is still under way: start the agent again."""
+
+    family = "serve"
+    exit_code = 18
     http_status = 503
 
 

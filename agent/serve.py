@@ -15,13 +15,14 @@ from agent.bootstrap import open_deps, outbox, report, report_error, running_eng
 from agent.core.models import BackupRecord, Condition, Deploy, DeployRequest, Event
 from agent.core.planning import Plan
 from agent.core.states import State
+from agent.core.units import readable_duration
 from agent.deploy import service
 from agent.deploy.deps import Deps
 from agent.deploy.lookout import Lookout
 from agent.deploy.supervisor import Supervisor, queue
 from agent.edges.metrics import Metrics
 from agent.edges.scheduler import Cron, Schedule, Scheduler
-from agent.errors import AgentError, BusyError, NotFoundError
+from agent.errors import AgentError, BusyError, NotFoundError, UnfinishedError
 from agent.settings import ScheduleKind, Settings, WatchMode
 from agent.web.app import create_app
 from agent.web.backend import AgentStatus
@@ -165,10 +166,13 @@ class Serving:
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; then stop running deploys at their next safe point, and end.
 
+    A deploy that has not ended `deploy.cancel_grace_s` after that is left to the next agent on this state folder.
+
     Raises:
         InputError: a setting is wrong; `settings.http_…`: the address cannot be listened on, or must not be.
         BusyError: `busy.volume`: another agent owns the state folder.
         StoreError: the store cannot be opened.
+        UnfinishedError: `serve.deploy_running`: stopped, and a deploy was left where it is.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -176,6 +180,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     request = DeployRequest(project=settings.project, strategy=settings.deploy.strategy)
     http = settings.http
+    left: list[Deploy] = []
     async with open_deps(settings) as deps, outbox(settings, deps) as box:
         lookout = Lookout(deps, request.model_copy(update={"requested_by": "watch"}), report)
         serving = Serving(settings, deps, lookout)
@@ -197,9 +202,11 @@ async def serve(settings: Settings) -> None:
                     async with _ticking(settings, deps, supervisor, serving, lookout):
                         await stop.wait()
                     serving.end()
-                    await _stop_deploys(settings, deps, supervisor)
+                    left = await _stop_deploys(settings, deps, supervisor)
         late = await box.drain(_LAST_NOTIFICATIONS_S)
         _log.info("stopped", extra={"undelivered": list(late)})
+    if left:
+        raise _left_running(left, settings.deploy.cancel_grace_s)
 
 
 async def _look_after_deploys(changed: asyncio.Event, serving: Serving, lookout: Lookout) -> None:
@@ -265,8 +272,8 @@ def _errand(kind: ScheduleKind, supervisor: Supervisor, lookout: Lookout) -> Cor
             assert_never(never)
 
 
-async def _stop_deploys(settings: Settings, deps: Deps, supervisor: Supervisor) -> None:
-    """Cancel what runs, and wait until the database is in order again."""
+async def _stop_deploys(settings: Settings, deps: Deps, supervisor: Supervisor) -> list[Deploy]:
+    """Cancel what runs, and wait until the database is in order again; returns what had not ended in time."""
     _log.info("stopping")
     stopping = await supervisor.stop()
     try:
@@ -275,7 +282,18 @@ async def _stop_deploys(settings: Settings, deps: Deps, supervisor: Supervisor) 
                 final = await service.follow(deps, deploy_id, lambda _: None)
                 _log.info("deploy stopped", extra={"deploy_id": deploy_id, "state": str(final.state)})
     except TimeoutError:
-        _log.error("deploys still running", extra={"hint": "the next agent on this volume goes on with them"})
+        return [one for one in [await deps.store.get(deploy_id) for deploy_id in stopping] if not one.is_final]
+    return []
+
+
+def _left_running(deploys: Sequence[Deploy], grace_s: float) -> UnfinishedError:
+    names = ", ".join(f"deploy {one.id} ({one.state})" for one in deploys)
+    return UnfinishedError(
+        f"stopped before the end of {names}: not undone within {readable_duration(grace_s)} (deploy.cancel_grace_s)",
+        code="serve.deploy_running",
+        hint="Start the agent again on the same state folder: it goes on from there, and brings the database to a safe "
+        "end. Until then part of the deploy may be in the database.",
+    )
 
 
 @asynccontextmanager

@@ -34,8 +34,9 @@ class DeploySettings(Section):
 
     `lock_timeout_s`: how long a statement waits for a lock before its file is rolled back and tried again;
     `lock_attempts`: how often in all. `statement_timeout_s`: 0 means none. `schemas`: what snapshot and backup cover;
-    empty means every schema of the application. `cancel_grace_s`: how long a cancelled deploy may take to bring the
-    database back before the process gives up waiting. `restore`: may the backup be restored without asking.
+    empty means every schema of the application. `cancel_grace_s`: how long `serve`, when it is stopped, waits for a
+    deploy to bring the database back before it leaves that to the next agent. `restore`: may the backup be restored
+    without asking.
     """
 
     strategy: Strategy = Strategy.AUTO

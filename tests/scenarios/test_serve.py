@@ -17,6 +17,7 @@ import pytest
 
 from agent.edges.scheduler import Cron, Schedule
 from agent.edges.store import open_store
+from agent.errors import UnfinishedError
 from tests.conftest import TEMPLATE
 from tests.support.aside import run_aside
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
@@ -273,6 +274,27 @@ def test_sigterm_stops_a_running_deploy_and_the_next_agent_deploys_it(database, 
         assert agent.ended(newest["id"])["state"] == "succeeded"
         assert agent.stop() == 0
     assert history(database.url) == [version]
+
+
+def test_a_deploy_that_does_not_stop_in_time_is_named_and_the_next_agent_ends_it(database, tmp_path: Path) -> None:
+    psql(database.url, BASE)
+    config = write_config(tmp_path, database.url, deploy={"cancel_grace_s": 0})
+    add_migration(tmp_path, f"insert into public.notes values (2, 'b'); select pg_advisory_lock({LOCK});")
+    before = whole(database)
+    with held(database) as waiting, serving(config) as agent:
+        agent.ready()
+        deploy_id = agent.deploy()
+        agent.wait_until(waiting)
+        assert agent.stop() == UnfinishedError.exit_code
+        last = "".join(agent.raw[-5:])
+        assert "serve.deploy_running" in last
+        assert f"deploy {deploy_id} (migrate)" in last
+
+    with serving(config) as agent:
+        agent.ready()
+        assert agent.ended(deploy_id)["state"] == "cancelled"
+        assert agent.stop() == 0
+    assert whole(database) == before
 
 
 def test_what_a_killed_agent_left_is_brought_to_its_end(database, tmp_path: Path) -> None:
