@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from itertools import pairwise
-from typing import NamedTuple
+import re
+from collections.abc import Collection, Iterator
+from typing import Any
 
-import postgast
-from google.protobuf.message import Message
-from postgast import pg_query_pb2 as pg
+from agent.core.splitter import visible
+from agent.core.syntax import parse, syntax_problem
 
-_COLON = ":"
+Node = dict[str, Any]
+"""A part of a parse tree, see `agent.core.syntax.parse`."""
+
+_PLACEHOLDER = re.compile(r"(?<!:):(?P<name>[A-Za-z_]\w*)")
+_WRITING = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+_PLACES = frozenset({"location", "list_start", "list_end", "rexpr_list_start", "rexpr_list_end"})
 
 
 class SqlError(ValueError):
@@ -19,12 +23,6 @@ class SqlError(ValueError):
     def __init__(self, message: str, *, offset: int = 0) -> None:
         super().__init__(message)
         self.offset = offset
-
-
-class _Placeholder(NamedTuple):
-    start: int
-    end: int
-    name: str
 
 
 def check_query(sql: str, names: Collection[str] = ()) -> None:
@@ -37,14 +35,13 @@ def check_query(sql: str, names: Collection[str] = ()) -> None:
     Raises:
         SqlError: it is not, or it uses a placeholder that has no parameter.
     """
-    tree = _parsed(sql, names)
-    [statement] = _single(tree)
-    if statement.WhichOneof("node") != "select_stmt" or statement.select_stmt.HasField("into_clause"):
+    statement = _single(sql, names)
+    select = statement.get("SelectStmt")
+    if select is None or "intoClause" in select:
         raise SqlError("this is not a query; SELECT, VALUES, TABLE and WITH … SELECT are")
-    for kind in (pg.InsertStmt, pg.UpdateStmt, pg.DeleteStmt, pg.MergeStmt):
-        if next(postgast.find_nodes(tree, kind), None) is not None:
-            raise SqlError("a query of a runbook only reads; this one has a writing WITH")
-    names_out = [name for target in _targets(statement.select_stmt) if (name := _column_name(target.res_target))]
+    if not _WRITING.isdisjoint(_keys(select)):
+        raise SqlError("a query of a runbook only reads; this one has a writing WITH")
+    names_out = [name for target in _targets(select) if (name := _column_name(target))]
     twice = next((name for name in names_out if names_out.count(name) > 1), "")
     if twice:
         raise SqlError(f"two columns are called {twice}; give each a name with AS")
@@ -56,8 +53,7 @@ def check_statement(sql: str, names: Collection[str] = ()) -> None:
     Raises:
         SqlError: it is not.
     """
-    [statement] = _single(_parsed(sql, names))
-    if statement.WhichOneof("node") == "transaction_stmt":
+    if "TransactionStmt" in _single(sql, names):
         raise SqlError("this runs inside a transaction of the agent, and cannot begin or end one")
 
 
@@ -67,7 +63,7 @@ def check_script(sql: str) -> None:
     Raises:
         SqlError: it does not.
     """
-    if not _parsed(sql, ()).stmts:
+    if not _parsed(sql, ()):
         raise SqlError("there is no statement here")
 
 
@@ -76,15 +72,15 @@ def bind(sql: str, names: Collection[str]) -> str:
     if not names:
         return sql
     text, end = "", 0
-    for placeholder in _placeholders(sql, names):
-        text += sql[end : placeholder.start].replace("%", "%%") + f"%({placeholder.name})s"
-        end = placeholder.end
+    for found in _placeholders(sql, names):
+        text += sql[end : found.start()].replace("%", "%%") + f"%({found['name']})s"
+        end = found.end()
     return text + sql[end:].replace("%", "%%")
 
 
 def used_names(sql: str, names: Collection[str]) -> set[str]:
     """Which of these parameters the text uses."""
-    return {placeholder.name for placeholder in _placeholders(sql, names)}
+    return {found["name"] for found in _placeholders(sql, names)}
 
 
 def same_expression(one: str, other: str) -> bool:
@@ -97,138 +93,122 @@ def same_expression(one: str, other: str) -> bool:
 
 
 def one_statement(sql: str) -> str:
-    """The text up to its first semicolon outside quotes and comments, so that it can stand inside another statement.
-
-    Raises:
-        SqlError: a quote or a comment does not end.
-    """
-    raw = sql.encode()
-    end = next((token.start for token in _tokens(sql) if raw[token.start : token.end] == b";"), len(raw))
-    return raw[:end].decode()
+    """The text up to its first semicolon outside quotes and comments, so that it can stand inside another statement."""
+    end = visible(sql).find(";")
+    return sql if end < 0 else sql[:end]
 
 
-def _single(tree: pg.ParseResult) -> list[pg.Node]:
-    if len(tree.stmts) != 1:
-        raise SqlError(f"exactly one statement belongs here, not {len(tree.stmts)}")
-    return [tree.stmts[0].stmt]
+def _single(sql: str, names: Collection[str]) -> Node:
+    statements = _parsed(sql, names)
+    if len(statements) != 1:
+        raise SqlError(f"exactly one statement belongs here, not {len(statements)}")
+    return statements[0]
 
 
-def _parsed(sql: str, names: Collection[str]) -> pg.ParseResult:
-    """The parse tree, with numbered parameters in place of the named ones (of the same length, to keep offsets)."""
-    try:
-        found = _placeholders(sql, names)
-        text = sql
-        for index, placeholder in enumerate(found, start=1):
-            number = f"${index}".ljust(placeholder.end - placeholder.start)
-            text = text[: placeholder.start] + number + text[placeholder.end :]
-        return postgast.parse(text)
-    except postgast.PgQueryError as error:
-        offset = max(error.cursorpos - 1, 0)
-        unknown = sql[offset : offset + 1] == _COLON
-        told = f"{error.message}; a :name needs an entry in params" if unknown else error.message
-        raise SqlError(told, offset=offset) from error
+def _parsed(sql: str, names: Collection[str]) -> list[Node]:
+    """The parse trees, with numbered parameters in place of the named ones (of the same length, to keep offsets)."""
+    text = sql
+    for index, found in enumerate(_placeholders(sql, names), start=1):
+        number = f"${index}".ljust(found.end() - found.start())
+        text = text[: found.start()] + number + text[found.end() :]
+    problem = syntax_problem(text)
+    if problem is None:
+        return parse(text)
+    offset = problem.offset or 0
+    unknown = sql[offset : offset + 1] == ":"
+    raise SqlError(
+        f"{problem.message}; a :name needs an entry in params" if unknown else problem.message, offset=offset
+    )
 
 
-def _targets(select: pg.SelectStmt) -> list[pg.Node]:
-    while select.op != pg.SETOP_NONE:
-        select = select.larg
-    return list(select.target_list)
-
-
-def _column_name(target: pg.ResTarget) -> str:
-    """The name that a result column gets (parse_target.c, FigureColname), or "" where that is hard to tell."""
-    return target.name or _figured(target.val)
-
-
-def _figured(node: pg.Node) -> str:
-    kind = node.WhichOneof("node")
-    if kind == "column_ref":
-        return str(node.column_ref.fields[-1].string.sval)
-    if kind == "func_call":
-        return str(node.func_call.funcname[-1].string.sval)
-    if kind == "type_cast":
-        return _figured(node.type_cast.arg).replace("?column?", "") or str(
-            node.type_cast.type_name.names[-1].string.sval
-        )
-    if kind == "sub_link":
-        inner = _targets(node.sub_link.subselect.select_stmt)
-        return _column_name(inner[0].res_target) if node.sub_link.sub_link_type == pg.EXPR_SUBLINK and inner else ""
-    return {"coalesce_expr": "coalesce", "a_const": "?column?", "a_expr": "?column?"}.get(kind or "", "")
-
-
-def _placeholders(sql: str, names: Collection[str]) -> list[_Placeholder]:
+def _placeholders(sql: str, names: Collection[str]) -> list[re.Match[str]]:
     """The `:name` of these names, outside quotes and comments; `a::name` is a cast and stays."""
-    if not names or _COLON not in sql:
+    if not names or ":" not in sql:
         return []
-    raw = sql.encode()
-    found = []
-    for colon, name in pairwise(_tokens(sql)):
-        if raw[colon.start : colon.end] == b":" and name.start == colon.end:
-            text = raw[name.start : name.end].decode()
-            if text in names:
-                start = len(raw[: colon.start].decode())
-                found.append(_Placeholder(start, start + 1 + len(text), text))
-    return found
+    return [found for found in _PLACEHOLDER.finditer(visible(sql)) if found["name"] in names]
 
 
-def _tokens(sql: str) -> list[pg.ScanToken]:
-    try:
-        return list(postgast.scan(sql).tokens)
-    except postgast.PgQueryError as error:
-        raise SqlError(error.message, offset=max(error.cursorpos - 1, 0)) from error
+def _keys(tree: object) -> Iterator[str]:
+    """The kinds of nodes in a tree, and the names of their fields."""
+    waiting = [tree]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield from part
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
 
 
-def _canonical(expression: str) -> str | None:
-    try:
-        tree = postgast.parse(f"SELECT {expression}")
-        if len(tree.stmts) != 1:
-            return None
-        _simplify(tree)
-        return str(postgast.deparse(tree))
-    except postgast.PgQueryError:
+def _targets(select: Node) -> list[Node]:
+    while "larg" in select:
+        select = select["larg"]
+    return [target["ResTarget"] for target in select.get("targetList", ())]
+
+
+def _column_name(target: Node) -> str:
+    """The name that a result column gets (parse_target.c, FigureColname), or "" where that is hard to tell."""
+    return str(target["name"]) if "name" in target else _figured(target["val"])
+
+
+def _figured(node: Node) -> str:
+    match node:
+        case {"ColumnRef": {"fields": [*_, {"String": {"sval": name}}]}} | {
+            "FuncCall": {"funcname": [*_, {"String": {"sval": name}}]}
+        }:
+            return str(name)
+        case {"TypeCast": {"arg": inner, "typeName": {"names": [*_, {"String": {"sval": name}}]}}}:
+            return _figured(inner).replace("?column?", "") or str(name)
+        case {"SubLink": {"subLinkType": "EXPR_SUBLINK", "subselect": {"SelectStmt": select}}}:
+            targets = _targets(select)
+            return _column_name(targets[0]) if targets else ""
+        case {"CoalesceExpr": _}:
+            return "coalesce"
+        case {"A_Const": _} | {"A_Expr": _}:
+            return "?column?"
+        case _:
+            return ""
+
+
+def _canonical(expression: str) -> list[Node] | None:
+    text = f"SELECT {expression}"
+    if syntax_problem(text) is not None:
         return None
+    statements: list[Node] = _simplified(parse(text))
+    return statements if len(statements) == 1 else None
 
 
-def _simplify(message: Message) -> None:
-    """Take out what Postgres adds when it stores an expression; see src/backend/utils/adt/ruleutils.c."""
-    if isinstance(message, pg.Node):
-        while message.WhichOneof("node") == "type_cast":
-            inner = pg.Node()
-            inner.CopyFrom(message.type_cast.arg)
-            message.CopyFrom(inner)
-        if message.WhichOneof("node") == "a_expr":
-            _simplify_operator(message)
-        elif message.WhichOneof("node") == "res_target":
-            message.res_target.name = ""
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            for inner_message in list(value) if isinstance(value, Sequence) else [value]:
-                _simplify(inner_message)
+def _simplified(tree: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
+    """The tree without what Postgres adds when it stores an expression; see src/backend/utils/adt/ruleutils.c."""
+    match tree:
+        case list():
+            return [_simplified(each) for each in tree]
+        case {"TypeCast": {"arg": inner}} | {"ResTarget": {"val": inner}}:
+            return _simplified(inner)
+        case {"A_Expr": expression}:
+            return _without_places(_usual_operator(expression))
+        case dict():
+            return _without_places(tree)
+    return tree
 
 
-def _simplify_operator(node: pg.Node) -> None:
+def _without_places(node: Node) -> Node:
+    return {key: _simplified(value) for key, value in node.items() if key not in _PLACES}
+
+
+def _usual_operator(expression: Node) -> Node:
     """`= ANY (ARRAY[…])` is IN, `>= AND <=` is BETWEEN, `~~` is LIKE."""
-    expression = node.a_expr
-    if expression.kind in {pg.AEXPR_LIKE, pg.AEXPR_ILIKE}:
-        expression.kind = pg.AEXPR_OP
-    elif expression.kind in {pg.AEXPR_OP_ANY, pg.AEXPR_OP_ALL}:
-        while expression.rexpr.WhichOneof("node") == "type_cast":
-            inner = pg.Node()
-            inner.CopyFrom(expression.rexpr.type_cast.arg)
-            expression.rexpr.CopyFrom(inner)
-        if expression.rexpr.WhichOneof("node") == "a_array_expr":
-            elements = list(expression.rexpr.a_array_expr.elements)
-            items = pg.Node(list=pg.List(items=elements))
-            expression.rexpr.CopyFrom(items)
-            expression.kind = pg.AEXPR_IN
-    elif expression.kind == pg.AEXPR_BETWEEN:
-        low, high = expression.rexpr.list.items
-        bounds = [
-            pg.Node(a_expr=pg.A_Expr(kind=pg.AEXPR_OP, name=[_operator(sign)], lexpr=expression.lexpr, rexpr=bound))
-            for sign, bound in ((">=", low), ("<=", high))
-        ]
-        node.CopyFrom(pg.Node(bool_expr=pg.BoolExpr(boolop=pg.AND_EXPR, args=bounds)))
-
-
-def _operator(sign: str) -> pg.Node:
-    return pg.Node(string=pg.String(sval=sign))
+    match expression:
+        case {"kind": "AEXPR_LIKE" | "AEXPR_ILIKE"}:
+            return {"A_Expr": expression | {"kind": "AEXPR_OP"}}
+        case {"kind": "AEXPR_OP_ANY" | "AEXPR_OP_ALL", "rexpr": {"TypeCast": {"arg": inner}}}:
+            return _usual_operator(expression | {"rexpr": inner})
+        case {"kind": "AEXPR_OP_ANY" | "AEXPR_OP_ALL", "rexpr": {"A_ArrayExpr": {"elements": elements}}}:
+            return {"A_Expr": expression | {"kind": "AEXPR_IN", "rexpr": {"List": {"items": elements}}}}
+        case {"kind": "AEXPR_BETWEEN", "lexpr": value, "rexpr": {"List": {"items": [low, high]}}}:
+            bounds = [
+                {"A_Expr": {"kind": "AEXPR_OP", "name": [{"String": {"sval": sign}}], "lexpr": value, "rexpr": bound}}
+                for sign, bound in ((">=", low), ("<=", high))
+            ]
+            return {"BoolExpr": {"boolop": "AND_EXPR", "args": bounds}}
+    return {"A_Expr": expression}

@@ -159,12 +159,7 @@ def _rls_sql(spec: RlsCheck, path: Path) -> Iterator[Slip]:
 def _parameters(
     params: Mapping[str, Parameter], path: Path, *, used_in: Collection[str], also: str = ""
 ) -> Iterator[Slip]:
-    used = {also}
-    for text in used_in:
-        try:
-            used |= used_names(text, params)
-        except SqlError:
-            return  # its own slip says so
+    used = {also}.union(*(used_names(text, params) for text in used_in))
     for name, parameter in params.items():
         yield from _query(parameter.sql, (*path, name, "sql"))
         if name not in used:

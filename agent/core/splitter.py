@@ -114,6 +114,20 @@ def code_only(sql: str, *, strings: bool = False) -> str:
     return "".join(parts)
 
 
+def visible(sql: str) -> str:
+    """The text with all that is in quotes and comments replaced by blanks, so that offsets stay."""
+    parts: list[str] = []
+    done = position = 0
+    while (found := _MARK.search(sql, position)) is not None:
+        sign, at, position = found.group(), found.start(), found.end()
+        if sign not in "();":
+            position = _skip(sql, sign, at, 0)
+            parts += (sql[done:at], " " * (min(position, len(sql)) - at))
+            done = position
+    parts.append(sql[done:])
+    return "".join(parts)
+
+
 def _cuts(sql: str) -> Iterator[int]:
     """Where each piece ends: behind its `;`, and at the end of the text."""
     mark = _MARK_OR_WORD if _ATOMIC.search(sql) else _MARK

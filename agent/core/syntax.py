@@ -1,8 +1,9 @@
-"""PostgreSQL's own parser (libpg_query, through postgast) as a yes or no: may this statement be sent?"""
+"""PostgreSQL's own parser (libpg_query, through postgast): may this statement be sent, and what does it say?"""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,12 +50,34 @@ def syntax_problem(sql: str) -> SyntaxProblem | None:
         library.pg_query_free_split_result(result)
 
 
+def parse(sql: str) -> list[dict[str, Any]]:
+    """The parse tree of each statement.
+
+    The names are those of PostgreSQL's nodes (src/include/nodes/parsenodes.h): `{"SelectStmt": {"targetList": [...]}}`;
+    a field that has its default is left out.
+
+    Args:
+        sql: text in which `syntax_problem` finds none.
+
+    Raises:
+        ValueError: there is one.
+    """
+    library = _library()
+    result = library.pg_query_parse(sql.encode("utf-8", errors="replace"))
+    try:
+        if result.error:
+            raise ValueError("the parser refuses this text")
+        return [each["stmt"] for each in json.loads(result.parse_tree)["stmts"]]
+    finally:
+        library.pg_query_free_parse_result(result)
+
+
 @cache
 def _library() -> Any:  # noqa: ANN401 - a ctypes library has no static type
     """The C library as `postgast.native` declares it.
 
     That module is loaded by its place: importing the package builds protobuf classes for every kind of node, which
-    costs 0.2 s and 20 MB that a deploy has no use for.
+    costs 0.2 s and 8 MiB; the library gives the tree as JSON just as well.
 
     Raises:
         ImportError: postgast is not installed, or holds no `native` module.

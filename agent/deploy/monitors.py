@@ -17,7 +17,7 @@ from typing import Any
 from agent import sql as files
 from agent.core.expect import jsonable, show_row
 from agent.core.models import EventKind, NewEvent, Severity
-from agent.core.queries import SqlError, one_statement
+from agent.core.queries import one_statement
 from agent.core.runbook import Monitor
 from agent.deploy.emitter import Emit
 from agent.errors import AgentError, StatementError
@@ -160,9 +160,6 @@ class _Watch:
         except StatementError as error:
             if error.sqlstate not in _EXPECTED:
                 self.report(monitor.name, f"the monitor {monitor.name} cannot be read: {error}")
-            return
-        except SqlError as error:
-            self.report(monitor.name, f"the monitor {monitor.name} cannot be read: {error}")
             return
         if len(rows) != 1:
             self.report(monitor.name, f"the monitor {monitor.name} returns {len(rows)} rows instead of one")
