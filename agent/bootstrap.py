@@ -31,6 +31,7 @@ from agent.core.redaction import Redactor
 from agent.deploy import service
 from agent.deploy.backup import BackupOptions, load_manifest, prune, verify_backup
 from agent.deploy.deps import Deps, Options
+from agent.deploy.events import read_events
 from agent.deploy.outbox import Outbox
 from agent.deploy.supervisor import Supervisor, queue
 from agent.deploy.workflow import run_deploy
@@ -224,10 +225,7 @@ class Agent:
 
     async def events(self, deploy_id: str, after: int = 0) -> list[Event]:
         """All events after a number."""
-        events: list[Event] = []
-        while more := await self._deps.store.events(deploy_id, after=events[-1].seq if events else after):
-            events += more
-        return events
+        return await read_events(self._deps.store, deploy_id, after=after)
 
     async def cancel(self, deploy_id: str, reason: str) -> Deploy:
         """Raise the cancel flag; whoever runs the deploy stops at the next safe point."""

@@ -18,6 +18,7 @@ from agent.core.states import State
 from agent.core.units import readable_duration
 from agent.deploy import service
 from agent.deploy.deps import Deps
+from agent.deploy.events import read_events
 from agent.deploy.lookout import Lookout
 from agent.deploy.supervisor import Supervisor, queue
 from agent.edges.metrics import Metrics
@@ -151,6 +152,10 @@ class Serving:
     async def events(self, deploy_id: str, *, after: int, limit: int) -> list[Event]:
         """See `web.Backend.events`."""
         return await self._deps.store.events(deploy_id, after=after, limit=limit)
+
+    async def all_events(self, deploy_id: str) -> list[Event]:
+        """See `web.Backend.all_events`."""
+        return await read_events(self._deps.store, deploy_id)
 
     async def backups(self) -> list[BackupRecord]:
         """See `web.Backend.backups`."""

@@ -15,13 +15,13 @@ from functools import partial
 from typing import Any
 
 from agent.core.models import Deploy, Event, OutboxMessage
+from agent.deploy.events import read_events
 from agent.errors import AgentError, DeliveryError, StoreError
 from agent.ports import Clock, DeployStore, Notifier
 
 Compose = Callable[[Deploy, Sequence[Event], int], Mapping[str, Any]]
 """A deploy, its events and the number of one STATE event, as the payload for `Notifier.send`."""
 
-_PAGE = 1000
 _KEPT = 16  # composed payloads kept, for the other targets of the same event
 
 
@@ -198,20 +198,11 @@ class Outbox:
         key = (message.deploy_id, message.event_seq)
         if key not in self._payloads:
             deploy = await self._store.get(message.deploy_id)
-            events = await self._events(*key)
+            events = await read_events(self._store, message.deploy_id, last=message.event_seq)
             while len(self._payloads) >= _KEPT:
                 del self._payloads[next(iter(self._payloads))]
             self._payloads[key] = self._compose(deploy, events, message.event_seq)
         return self._payloads[key]
-
-    async def _events(self, deploy_id: str, last: int) -> list[Event]:
-        found: list[Event] = []
-        while not found or found[-1].seq < last:
-            page = await self._store.events(deploy_id, after=found[-1].seq if found else 0, limit=_PAGE)
-            if not page:
-                break
-            found += page
-        return [event for event in found if event.seq <= last]
 
     async def _pause(self, seconds: float) -> None:
         """Until something changes, or `seconds` have passed."""

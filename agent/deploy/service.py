@@ -23,6 +23,7 @@ from agent.deploy.backup import take_backup
 from agent.deploy.checks import read_values, run_checks
 from agent.deploy.deps import Deps, take_lock
 from agent.deploy.emitter import Emit
+from agent.deploy.events import read_events
 from agent.deploy.plan import make_plan
 from agent.deploy.preflight import run_preflight
 from agent.deploy.restore import restore_in_place
@@ -48,10 +49,9 @@ async def follow(deps: Deps, deploy: str, on_event: Callable[[Event], None], *, 
     seen = 0
     while True:
         current = await deps.store.get(deploy)
-        while events := await deps.store.events(current.id, after=seen):
-            for event in events:
-                on_event(event)
-            seen = events[-1].seq
+        for event in await read_events(deps.store, current.id, after=seen):
+            on_event(event)
+            seen = event.seq
         if current.is_final:
             return current
         await deps.clock.sleep(poll_s)

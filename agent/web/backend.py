@@ -77,6 +77,10 @@ class Backend(Protocol):
         """In order."""
         ...
 
+    async def all_events(self, deploy_id: str) -> list[Event]:
+        """In order, however many there are."""
+        ...
+
     async def backups(self) -> list[BackupRecord]:
         """Newest first."""
         ...

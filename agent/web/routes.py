@@ -118,10 +118,7 @@ async def list_deploys(
 async def get_deploy(agent: Agent, deploy_id: str) -> DeployView:
     """All of one deploy, as `deploy-agent show` has it. An unambiguous beginning of the id is enough."""
     deploy = await agent.deploy(deploy_id)
-    events: list[Event] = []
-    while more := await agent.events(deploy.id, after=events[-1].seq if events else 0, limit=_EVENTS_A_PAGE):
-        events += more
-    return deploy_view(deploy, events)
+    return deploy_view(deploy, await agent.all_events(deploy.id))
 
 
 @reading.get(f"{API}/deploys/{{deploy_id}}/events", tags=["deploys"])

@@ -24,6 +24,7 @@ from agent.core.models import (
     Strategy,
 )
 from agent.core.states import FINAL, TRANSITIONS, Move, State
+from agent.deploy.events import read_events
 from agent.edges import store_schema as schema
 from agent.edges.store import LEASE, SqlStore, open_store
 from agent.errors import BusyError, InputError, NotFoundError, StateError, StoreError
@@ -289,6 +290,15 @@ async def test_events_are_numbered_without_gaps(store: SqlStore) -> None:
     together = [event.message.split(".") for event in found[5:]]
     assert all(one[0] == two[0] for one, two in zip(together[::2], together[1::2], strict=True))
     assert [event.seq for event in await store.events("d1", after=3, limit=2)] == [4, 5]
+
+
+async def test_all_events_are_read_however_many(store: SqlStore) -> None:
+    await store.create("d1", REQUEST, now=NOW)
+    await store.append("d1", lines(*(str(number) for number in range(2, 2203))))
+    assert [event.seq for event in await read_events(store, "d1")] == list(range(1, 2203))
+    assert [event.seq for event in await read_events(store, "d1", after=1000, last=2001)] == list(range(1001, 2002))
+    assert await read_events(store, "d1", after=2202) == []
+    assert await read_events(store, "d1", after=5, last=5) == []
 
 
 async def test_events_come_back_as_they_were(store: SqlStore) -> None:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from agent.bootstrap import open_deps
 from agent.core.models import Deploy, DeployRequest, Event, Strategy
+from agent.deploy.events import read_events
 from agent.deploy.supervisor import queue
 from agent.deploy.workflow import run_deploy
 from agent.settings import Settings
@@ -77,7 +78,4 @@ async def deploy(settings: Settings, strategy: str = "auto", **request: Any) -> 
         order = DeployRequest(project=settings.project, strategy=Strategy(strategy), requested_by="test", **request)
         queued = await queue(deps, order)
         await run_deploy(PlainCtx(queued.id), deps)
-        events: list[Event] = []
-        while more := await deps.store.events(queued.id, after=events[-1].seq if events else 0):
-            events += more
-        return Outcome(deploy=await deps.store.get(queued.id), events=events)
+        return Outcome(deploy=await deps.store.get(queued.id), events=await read_events(deps.store, queued.id))
