@@ -15,7 +15,7 @@ from agent.bootstrap import open_deps, outbox, report, report_error, running_eng
 from agent.core.models import BackupRecord, Condition, Deploy, DeployRequest, Event
 from agent.core.planning import Plan
 from agent.core.states import State
-from agent.core.units import readable_duration
+from agent.core.units import duration
 from agent.deploy import service
 from agent.deploy.deps import Deps
 from agent.deploy.events import read_events
@@ -294,7 +294,7 @@ async def _stop_deploys(settings: Settings, deps: Deps, supervisor: Supervisor) 
 def _left_running(deploys: Sequence[Deploy], grace_s: float) -> UnfinishedError:
     names = ", ".join(f"deploy {one.id} ({one.state})" for one in deploys)
     return UnfinishedError(
-        f"stopped before the end of {names}: not undone within {readable_duration(grace_s)} (deploy.cancel_grace_s)",
+        f"stopped before the end of {names}: not undone within {duration(grace_s)} (deploy.cancel_grace_s)",
         code="serve.deploy_running",
         hint="Start the agent again on the same state folder: it goes on from there, and brings the database to a safe "
         "end. Until then part of the deploy may be in the database.",

@@ -15,6 +15,7 @@ from agent.cli.render.style import STYLES, mark
 from agent.cli.ui import Ui
 from agent.core.models import CheckResult, Deploy, Event, EventKind, NewEvent, Verdict
 from agent.core.states import FINAL, State
+from agent.core.units import duration
 from agent.report import words
 from agent.report.collect import TITLES, check_level, told_already
 from agent.report.explain import LEVELS
@@ -150,7 +151,7 @@ class PlainFollower:
         progress = self._recorder.view().progress
         if progress is None or progress.percent is None or not event.data.get("total"):
             return event.message
-        left = f", about {words.duration(progress.eta_s)} left" if progress.eta_s is not None else ""
+        left = f", about {duration(progress.eta_s)} left" if progress.eta_s is not None else ""
         name = " ".join(each for each in (progress.what, progress.phase) if each)
         return f"{name} {progress.percent:.0f} % ({amounts(progress)}{left})"
 

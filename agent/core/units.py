@@ -36,17 +36,30 @@ def parse_duration(text: object) -> float:
     return seconds
 
 
-def readable_duration(seconds: float) -> str:
-    """For people: `250 ms`, `5 s`, `15 min`, `1 h 30 min`."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.15g} s" if seconds == int(seconds) else f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    hours, rest = divmod(minutes, 60)
-    if not hours:
-        return f"{minutes} min"
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
+def duration(seconds: float) -> str:
+    """A time span for people: `340 ms`, `4.2 s`, `42 s`, `15 min`, `3 min 12 s`, `2 h 05 min`, `3 d 04 h`.
+
+    Args:
+        seconds: the span in seconds; negative ones (clocks that disagree) count as zero.
+    """
+    seconds = max(seconds, 0.0)
+    if seconds < 0.9995:
+        return f"{round(seconds * 1000)} ms"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 and seconds != whole else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return _parts(minutes, "min", rest, "s")
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return _parts(hours, "h", minutes, "min")
+    days, hours = divmod(hours, 24)
+    return _parts(days, "d", hours, "h")
+
+
+def _parts(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large} {large_unit}" + (f" {small:02} {small_unit}" if small else "")
 
 
 class Span(Model):
@@ -58,8 +71,8 @@ class Span(Model):
     def __str__(self) -> str:
         """For people: `15 min to 25 min`."""
         if self.low_s == self.high_s:
-            return readable_duration(self.low_s)
-        return f"{readable_duration(self.low_s)} to {readable_duration(self.high_s)}"
+            return duration(self.low_s)
+        return f"{duration(self.low_s)} to {duration(self.high_s)}"
 
 
 def parse_span(text: object) -> object:

@@ -5,30 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def duration(seconds: float) -> str:
-    """A time span for people: `340 ms`, `4.2 s`, `42 s`, `3 min 12 s`, `2 h 05 min`, `3 d 04 h`.
-
-    Args:
-        seconds: the span in seconds; negative ones (clocks that disagree) count as zero.
-    """
-    seconds = max(seconds, 0.0)
-    if seconds < 0.9995:
-        return f"{round(seconds * 1000)} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02} min"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours:02} h"
-
-
 def offset(seconds: float) -> str:
     """A point in time within a deploy: `+0:04.2`, `+12:31.0`, `+1:02:03`."""
     tenths = round(max(seconds, 0.0) * 10)

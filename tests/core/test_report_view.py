@@ -8,6 +8,7 @@ import pytest
 
 from agent.core.models import EventKind, Failure, RunMode, Severity, Strategy, Verdict
 from agent.core.states import Move, State
+from agent.core.units import duration
 from agent.report import words
 from agent.report.models import DeployView, Level, Status
 from agent.report.view import deploy_view
@@ -210,17 +211,19 @@ def test_offsets_count_from_the_request():
         (0.0004, "0 ms"),
         (0.34, "340 ms"),
         (0.9996, "1.0 s"),
+        (5, "5 s"),
         (9.94, "9.9 s"),
         (9.96, "10 s"),
-        (59.6, "1 min 00 s"),
+        (59.6, "1 min"),
         (192, "3 min 12 s"),
-        (3599.6, "1 h 00 min"),
+        (3599.6, "1 h"),
+        (900, "15 min"),
         (7500, "2 h 05 min"),
         (273_600, "3 d 04 h"),
     ],
 )
 def test_durations(seconds: float, text: str):
-    assert words.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(

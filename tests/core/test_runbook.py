@@ -13,7 +13,7 @@ from agent.core.models import Failure
 from agent.core.queries import bind, same_expression
 from agent.core.runbook import Runbook
 from agent.core.runbook_io import json_schema, load_runbook
-from agent.core.units import Range, parse_duration, parse_range, parse_span, readable_duration
+from agent.core.units import Range, duration, parse_duration, parse_range, parse_span
 from agent.errors import InputError
 from tests.support import generated
 
@@ -308,7 +308,7 @@ def test_volumes_and_durations() -> None:
         "small", "small", "medium", "medium", "large",
     ]  # fmt: skip
     first, second = runbook.migrations
-    assert str(first.expected_for("small")) == "60 s to 2 min"
+    assert str(first.expected_for("small")) == "1 min to 2 min"
     assert first.expected_for("medium") is None
     assert str(second.expected_for("medium")) == "1 h 30 min"
 
@@ -317,7 +317,7 @@ def test_volumes_and_durations() -> None:
 def test_durations(days: int, hours: int, minutes: int, seconds: int) -> None:
     total = days * 86400 + hours * 3600 + minutes * 60 + seconds
     assert parse_duration(f"{days}d{hours}h{minutes}m{seconds}s") == total
-    assert readable_duration(total)
+    assert duration(total)
 
 
 @pytest.mark.parametrize("text", ["", "5", "5 parsecs", "m", "-5s", "31d", "1..2", True, None, [5]])

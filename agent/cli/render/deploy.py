@@ -15,6 +15,7 @@ from agent.cli.render.blocks import next_commands, table
 from agent.cli.render.style import STYLES, VERDICT_STYLES, mark, state_text, status_mark
 from agent.core.models import CheckResult, Deploy, Verdict
 from agent.core.states import State
+from agent.core.units import duration
 from agent.report import words
 from agent.report.models import DeployView, Level, LockWait, MigrationRow, PhaseRow, Progress, Status
 
@@ -32,7 +33,7 @@ def running(view: DeployView, *, elapsed_s: float, phase_s: float | None = None)
         elapsed_s: seconds since it was requested.
         phase_s: seconds since the running phase began; None: not known.
     """
-    head = Text.assemble((view.project, "bold"), "  ", view.id, "  ", words.duration(elapsed_s))
+    head = Text.assemble((view.project, "bold"), "  ", view.id, "  ", duration(elapsed_s))
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True, min_width=10)
@@ -41,7 +42,7 @@ def running(view: DeployView, *, elapsed_s: float, phase_s: float | None = None)
     for phase in view.phases:
         seconds = phase.duration_s if phase.status is not Status.RUNNING else phase_s
         style = "dim" if phase.status in (Status.WAITING, Status.SKIPPED) else ""
-        time = words.duration(seconds) if seconds is not None else ""
+        time = duration(seconds) if seconds is not None else ""
         grid.add_row(status_mark(phase.status), Text(phase.title, style=style), Text(phase.detail, style="dim"), time)
         for row in _inside(view, phase):
             grid.add_row("", "", row, "")
@@ -88,7 +89,7 @@ def _migration_line(row: MigrationRow) -> Text:
     if row.status is Status.RUNNING and row.statements_done:
         line.append(f"  {row.statements_done} of {row.statements} statements", style="dim")
     if row.duration_s is not None:
-        line.append(f"  {words.duration(row.duration_s)}", style="dim")
+        line.append(f"  {duration(row.duration_s)}", style="dim")
     return line
 
 
@@ -99,7 +100,7 @@ def progress_line(progress: Progress) -> RenderableType:
     if progress.percent is None:
         return Text.assemble("  ", name, "  ", (amount, "dim"))
     grid = Table.grid(padding=(0, 1))
-    left = f"about {words.duration(progress.eta_s)} left" if progress.eta_s is not None else ""
+    left = f"about {duration(progress.eta_s)} left" if progress.eta_s is not None else ""
     bar = ProgressBar(total=100, completed=progress.percent, width=_BAR_WIDTH)
     grid.add_row(f"  {name}", bar, f"{progress.percent:3.0f} %", Text(amount, style="dim"), left)
     return grid
@@ -135,7 +136,7 @@ def lock_lines(wait: LockWait) -> Iterator[Text]:
         who = f"pid {blocker.get('pid', '?')}"
         names = [str(blocker[key]) for key in ("user", "application") if blocker.get(key)]
         seconds = blocker.get("seconds")
-        since = f" for {words.duration(float(seconds))}" if isinstance(seconds, int | float) else ""
+        since = f" for {duration(float(seconds))}" if isinstance(seconds, int | float) else ""
         query = words.clip(str(blocker.get("query") or ""), 80)
         known_as = f" ({', '.join(names)})" if names else ""
         yield Text(f"    {who}{known_as}{since}: {query}", style="yellow")
@@ -170,7 +171,7 @@ def story(view: DeployView, *, all_checks: bool = False) -> RenderableType:
     facts.add_row("project", view.project)
     facts.add_row("state", state_text(view.state))
     facts.add_row("requested", f"{view.created_at:%Y-%m-%d %H:%M:%S} UTC by {view.requested_by}")
-    facts.add_row("duration", words.duration(view.duration_s))
+    facts.add_row("duration", duration(view.duration_s))
     if view.strategy:
         facts.add_row("strategy", view.strategy.value)
     if view.backup_id:
@@ -186,7 +187,7 @@ def timeline(view: DeployView) -> RenderableType:
     made = table("time", "", "what", "detail", "took", right=("time", "took"))
     made.columns[0].no_wrap = made.columns[2].no_wrap = made.columns[4].no_wrap = True
     for row in view.timeline:
-        took = words.duration(row.duration_s) if row.duration_s is not None else ""
+        took = duration(row.duration_s) if row.duration_s is not None else ""
         made.add_row(
             Text(words.offset(row.offset_s), style="dim"),
             mark(row.level),
@@ -212,7 +213,7 @@ def checks_table(checks: Sequence[CheckResult]) -> RenderableType:
             ),
             Text(words.clip(check.expected, 200)),
             Text(words.clip(check.observed, 200)),
-            words.duration(check.seconds),
+            duration(check.seconds),
         )
     return made
 
@@ -227,7 +228,7 @@ def history(deploys: Sequence[Deploy]) -> RenderableType:
             f"{deploy.created_at:%Y-%m-%d %H:%M}",
             state_text(deploy.state),
             str(len(deploy.versions)),
-            words.duration(took) if took is not None else "",
+            duration(took) if took is not None else "",
             deploy.request.requested_by,
         )
     return made

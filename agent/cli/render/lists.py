@@ -12,6 +12,7 @@ from agent.cli.render.blocks import finding_rows, table
 from agent.cli.render.style import BACKUP_STYLES, STYLES, mark, state_text
 from agent.core.backups import Manifest
 from agent.core.models import BackupRecord
+from agent.core.units import duration
 from agent.report import words
 from agent.report.models import Level
 from agent.report.plan_view import PlanView, remarks
@@ -69,7 +70,7 @@ def backup(record: BackupRecord, manifest: Manifest) -> RenderableType:
         "location": record.location,
         "database": manifest.target,
         "taken": f"{manifest.created_at:%Y-%m-%d %H:%M:%S} UTC, "
-        f"in {words.duration((manifest.finished_at - manifest.created_at).total_seconds())}",
+        f"in {duration((manifest.finished_at - manifest.created_at).total_seconds())}",
         "size": f"{words.size(manifest.bytes)} in {words.count(len(manifest.files), 'file')}",
         "server": f"PostgreSQL {manifest.server_version}, pg_dump {manifest.tool_version}",
         "schemas": ", ".join(manifest.schemas),
