@@ -82,7 +82,7 @@ async def undone(session: Session, *, timeout_s: float, read_only: bool = True) 
 async def fetch(session: Session, query: str, params: Values | None = None, *, one: bool = False) -> list[Row]:
     """The first rows of a query (without semicolon): up to `ROW_LIMIT` and one more, or one. Once a transaction."""
     await session.run(files.load("checks/declare") + query, params)
-    return await session.rows(files.load("checks/fetch_one" if one else "checks/fetch"))
+    return await session.rows(session.bind(files.load("checks/fetch"), {"rows": 1 if one else ROW_LIMIT + 1}))
 
 
 async def look(at: Look) -> Judgement:

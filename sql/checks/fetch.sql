@@ -1,2 +1,2 @@
--- The first rows of a check's query, and one more to know whether there are more than are looked at.
-FETCH 1001 FROM deploy_agent_check
+-- The first rows of a check's query. FETCH takes a number, not a parameter: the agent writes it in.
+FETCH %(rows)s FROM deploy_agent_check
