@@ -100,7 +100,7 @@ class PsycopgSession:
     def bind(self, sql: str, params: Params, *, names: Names | None = None) -> str:
         """See `ports.Session.bind`: psycopg's client-side cursor quotes the values."""
         with self._translating():
-            text = _with_names(sql, names, self._connection)
+            text = _with_names(sql, names, self._connection, params)
             return psycopg.AsyncClientCursor(self._connection).mogrify(text.encode(), params)
 
     async def run_many(self, statements: Sequence[str]) -> None:
@@ -241,7 +241,7 @@ class PsycopgSession:
     async def _one(self, text: str, params: Params | None, names: Names | None) -> pq.abc.PGresult:
         """Run one statement; its (last) result."""
         with self._translating():
-            text = _with_names(text, names, self._connection)
+            text = _with_names(text, names, self._connection, params)
         if params is None:
             return (await self._query(text))[-1]
         _refuse_nul(text)
@@ -343,12 +343,17 @@ def _results(pgconn: pq.abc.PGconn, results: list[pq.abc.PGresult]) -> Generator
             results.append(result)
 
 
-def _with_names(text: str, names: Names | None, connection: psycopg.AsyncConnection) -> str:
-    """Put quoted identifiers in the place of `{name}`."""
+def _with_names(text: str, names: Names | None, connection: psycopg.AsyncConnection, params: Params | None) -> str:
+    """Put quoted identifiers in the place of `{name}`; where parameters follow, a `%` of a name is no placeholder."""
     if not names:
         return text
-    quoted = {key: sql.Identifier(*([name] if isinstance(name, str) else name)) for key, name in names.items()}
-    return sql.SQL(text).format(**quoted).as_string(connection)
+    quoted = {
+        key: sql.Identifier(*([name] if isinstance(name, str) else name)).as_string(connection)
+        for key, name in names.items()
+    }
+    if params is not None:
+        quoted = {key: name.replace("%", "%%") for key, name in quoted.items()}
+    return sql.SQL(text).format(**{key: sql.SQL(name) for key, name in quoted.items()}).as_string(connection)
 
 
 def _not_committed() -> TargetError:

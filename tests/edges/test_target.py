@@ -99,6 +99,14 @@ async def test_a_nul_is_refused_and_never_cuts_a_statement_short(session: Psycop
     assert await session.value("SELECT to_regclass('t')") is None
 
 
+async def test_a_name_may_hold_percent_signs_and_braces(session: PsycopgSession) -> None:
+    name = 'odd %s %(x)s 100% {0} {name} "q"'
+    await session.run("CREATE TEMP TABLE {table} AS SELECT 1 AS one", names={"table": name})
+    assert await session.value("SELECT one FROM {table} WHERE one = %(one)s", {"one": 1}, names={"table": name}) == 1
+    assert await session.value(session.bind("SELECT %(it)s FROM {table}", {"it": "%"}, names={"table": name})) == "%"
+    assert await session.value(session.bind("SELECT 5 %% one FROM {table}", {}, names={"table": name})) == 0
+
+
 async def test_the_session_is_named_and_knows_its_backend(session: PsycopgSession) -> None:
     assert await session.value("SHOW application_name") == "deploy-agent/test"
     assert await session.value("SELECT pg_backend_pid()") == session.pid
