@@ -111,11 +111,12 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
                 statement_timeout_s=settings.deploy.statement_timeout_s,
                 restore=settings.deploy.restore,
             ),
-            backup=_backup_options(settings),
+            backup=backup_options(settings),
         )
 
 
-def _backup_options(settings: Settings) -> BackupOptions:
+def backup_options(settings: Settings) -> BackupOptions:
+    """What the settings say about backups."""
     chosen = settings.backup
     cipher = None
     if chosen.age_recipients or chosen.age_identity:
@@ -131,6 +132,9 @@ def _backup_options(settings: Settings) -> BackupOptions:
         keep_days=chosen.keep_days,
         cipher=cipher,
         encrypt=bool(chosen.age_recipients),
+        work_dir=chosen.work_dir,
+        lock_timeout_s=chosen.restore_lock_timeout_s,
+        lock_attempts=chosen.restore_lock_attempts,
     )
 
 

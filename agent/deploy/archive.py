@@ -23,8 +23,8 @@ class BackupOptions:
     """What the settings say about backups.
 
     `schemas`: empty means all of the application's. `managed_data`: schemas of Supabase whose rows are kept too (never
-    restored in place). `min_bytes`: a smaller backup is refused. `work_dir`: where files are made on their way to a
-    bucket or into encryption; None: the system's temporary folder. `lock_timeout_s`, `lock_attempts`: of a restore.
+    restored in place). `min_bytes`: a smaller backup is refused. `work_dir`: where files lie on their way to or
+    from a bucket or encryption; None: the system's temporary folder. `lock_timeout_s`, `lock_attempts`: of a restore.
     """
 
     schemas: tuple[str, ...] = ()
@@ -70,6 +70,8 @@ async def opened(
         await check_files(objects, place, wanted)
         yield local
         return
+    if options.work_dir is not None:
+        options.work_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="deploy-agent-", dir=options.work_dir) as name:
         folder = Path(name)
         for file in wanted:

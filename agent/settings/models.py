@@ -55,6 +55,9 @@ class BackupSettings(Section):
     `jobs`: parallel connections of pg_dump. `keep_last` backups stay in any case, others until they are `keep_days`
     old; the last verified one always stays. `age_recipients`: encrypt for these keys; `age_identity`: the key that
     reads them again. `include_data_of`: rows of these Supabase schemas too. `min_bytes`: a smaller backup is refused.
+    `work_dir`: where files lie on their way to or from a bucket or encryption; None: the system's temporary folder.
+    `restore_lock_timeout_s`: how long a restore waits for the locks on what it replaces; `restore_lock_attempts`: how
+    often in all.
     """
 
     target: str = ""
@@ -65,6 +68,9 @@ class BackupSettings(Section):
     age_identity: SecretStr | None = None
     include_data_of: tuple[Literal["auth", "storage"], ...] = ()
     min_bytes: int = Field(default=1000, ge=0)
+    work_dir: Path | None = None
+    restore_lock_timeout_s: Seconds = Field(default=10.0, gt=0)
+    restore_lock_attempts: int = Field(default=3, ge=1, le=1000)
 
     @field_validator("target")
     @classmethod

@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 from ruamel.yaml import YAML
 
+from agent.bootstrap import backup_options
 from agent.core.states import State
 from agent.errors import AgentError, InputError, TargetError
 from agent.settings import NotifyKind, Settings, WatchMode, load_settings
@@ -58,6 +59,13 @@ def test_environment_over_file_over_default(monkeypatch: pytest.MonkeyPatch):
     assert settings.deploy.lock_timeout_s == 0.5
     assert settings.deploy.lock_attempts == 3
     assert settings.deploy.statement_timeout_s == 0
+
+
+def test_what_the_settings_say_reaches_backups():
+    write("backup:\n  work_dir: elsewhere\n  restore_lock_timeout_s: 1m\n  restore_lock_attempts: 7\n  jobs: 5\n")
+    options = backup_options(load_settings())
+    assert (options.work_dir, options.lock_timeout_s, options.lock_attempts) == (Path("elsewhere"), 60, 7)
+    assert (options.jobs, options.encrypt, options.keep_last) == (5, False, 7)
 
 
 def test_the_config_file_can_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch):

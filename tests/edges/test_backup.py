@@ -242,6 +242,7 @@ async def test_in_a_bucket(rich: Kit, s3: S3, tmp_path: Path, database: Database
     rich.objects = open_object_store(f"s3://{s3.bucket}/backups", options=options_of(s3))
     rich.options = replace(rich.options, work_dir=tmp_path / "work")
     record, before = await rich.take()
+    rich.options = replace(rich.options, work_dir=tmp_path / "another")
     manifest = await load_manifest(rich.objects, record)
     assert record.location == f"s3://{s3.bucket}/backups/demo/{record.id}"
     stored = dict(await rich.objects.keys(f"demo/{record.id}"))
