@@ -17,6 +17,7 @@ from agent import sql
 from agent.core import backups as core
 from agent.core.backups import Manifest, OutsideObject
 from agent.core.models import BackupRecord, EventKind, Severity
+from agent.core.restore_failures import named
 from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest, opened
 from agent.deploy.emitter import Emit, tell
@@ -216,7 +217,7 @@ def _explained(error: StatementError, blockers: Sequence[Row]) -> AgentError:
             hint="Raise max_locks_per_transaction (it needs a restart of the server), then restore again. "
             "Nothing was changed.",
         )
-    return error
+    return named(error)
 
 
 async def _analyse(session: Session, schemas: Sequence[str]) -> None:

@@ -165,6 +165,43 @@ class PostgresTools:
                 raise errors.unreadable(archive.name, program.complaint())
             return text.decode()
 
+    async def script(self, archive: Path, listing: str) -> str:
+        """See `ports.PgTools.script`."""
+        tool = await self._best()
+        with _as_file(listing) as chosen:
+            arguments = ["--file=-", f"--use-list={chosen}", str(archive)]
+            async with self._run(
+                tool, "pg_restore", arguments, stdout=asyncio.subprocess.PIPE, connected=False
+            ) as program:
+                assert program.process.stdout is not None  # noqa: S101 - started with a pipe
+                text, _ = await asyncio.gather(program.process.stdout.read(), program.listen())
+                if await program.process.wait() != 0:
+                    raise errors.unreadable(archive.name, program.complaint())
+        return text.decode()
+
+    async def load(self, *, archive: Path, listing: str, jobs: int, on_entry: Callable[[str], None]) -> None:
+        """See `ports.PgTools.load`."""
+        tool = await self._best()
+
+        def heard(line: str) -> None:
+            if match := _FINISHED.search(line):
+                on_entry(match[1])
+
+        with _as_file(listing) as chosen:
+            arguments = [
+                f"--jobs={jobs}",
+                "--exit-on-error",
+                "--no-password",
+                "--verbose",
+                f"--use-list={chosen}",
+                f"--dbname={self._extra}",
+                str(archive),
+            ]
+            async with self._run(tool, "pg_restore", arguments) as program:
+                await program.listen(heard)
+                if await program.process.wait() != 0:
+                    raise errors.explain_load(program, server=self._server)
+
     async def restore(self, *, archive: Path, listing: str, before: str, after: str) -> None:
         """See `ports.PgTools.restore`.
 
@@ -306,6 +343,15 @@ def _connection(dsn: SecretStr, purpose: str) -> tuple[dict[str, str], str, list
             extra[keyword] = value
     environment["PGAPPNAME"] = f"deploy-agent/{purpose}"
     return environment, " ".join(f"{key}='{_escaped(value)}'" for key, value in extra.items()), secrets
+
+
+@contextlib.contextmanager
+def _as_file(listing: str) -> Iterator[Path]:
+    """A listing where pg_restore can read it."""
+    with tempfile.TemporaryDirectory(prefix="deploy-agent-") as private:
+        chosen = Path(private) / "listing"
+        chosen.write_text(listing, encoding="utf-8")
+        yield chosen
 
 
 def _clean_environment() -> dict[str, str]:

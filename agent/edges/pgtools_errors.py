@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 
 from agent.core.backups import disk_full
+from agent.core.restore_failures import missing_privilege, server_disk_full
 from agent.edges.pgtools_process import Program
-from agent.errors import AgentError, BackupError, StatementError, ToolError
+from agent.errors import AgentError, BackupError, StatementError, TargetError, ToolError
 
 _DISK_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 _CONNECTION_LOST = (
@@ -24,6 +25,7 @@ _CONNECTION_LOST = (
 # pg_dump makes its --lock-wait-timeout a statement_timeout, in force only for LOCK TABLE.
 _LOCKED = ("could not obtain lock on", "canceling statement due to statement timeout")
 _REFUSED = ("connection to server", "could not translate host name")
+_REFUSED_BY_SERVER = re.compile(r"(?:ERROR|FATAL|PANIC):  (?P<message>.*)")
 _SHOWN = 300  # characters of a failing statement
 _VERBOSE = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?P<sqlstate>[0-9A-Z]{5}): (?P<message>.*)")
 
@@ -79,6 +81,25 @@ def explain_psql(program: Program, *, server: str) -> AgentError:
     if any(mark in said for mark in (*_CONNECTION_LOST, *_REFUSED)):
         return connection_lost(program.name, said)
     return failed(program, server=server)
+
+
+def explain_load(program: Program, *, server: str) -> AgentError:
+    """Why a parallel pg_restore failed. It does not tell SQLSTATEs, only the server's words."""
+    said = "\n".join((*program.errors, *program.last))
+    refused = _REFUSED_BY_SERVER.search(said)
+    if any(mark in said for mark in _DISK_FULL):
+        return server_disk_full(_line_with(said, _DISK_FULL))
+    if any(mark in said for mark in _CONNECTION_LOST):
+        return connection_lost(program.name, said)
+    if refused is None:
+        return unreadable("application", program.complaint())
+    if refused["message"].startswith(("permission denied", "must be owner", "must be superuser", "must be able to")):
+        return missing_privilege(f"{refused['message']}, at {server}")
+    return TargetError(
+        f"{server} refused a part of the backup: {refused['message']}",
+        code="restore.statement_failed",
+        hint="The text is the server's own; it names what is missing there, or in the way.",
+    )
 
 
 def unreadable(what: str, said: str) -> BackupError:

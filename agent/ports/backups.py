@@ -55,6 +55,27 @@ class PgTools(Protocol):
         """
         ...
 
+    async def script(self, archive: Path, listing: str) -> str:
+        """The SQL of the archive's entries in `listing`.
+
+        Raises:
+            BackupError: `backup.unreadable`.
+        """
+        ...
+
+    async def load(self, *, archive: Path, listing: str, jobs: int, on_entry: Callable[[str], None]) -> None:
+        """`pg_restore --jobs`: the archive's entries in `listing`, each in a transaction of its own, several at once.
+
+        Args:
+            on_entry: called with the dump id of each entry that is done, once rows and indexes are at it.
+
+        Raises:
+            BackupError: `backup.unreadable`, `backup.connection_lost`.
+            TargetError: `restore.missing_privilege`, `restore.server_disk_full`, `restore.statement_failed`.
+                In each case a part may have arrived.
+        """
+        ...
+
     async def restore(self, *, archive: Path, listing: str, before: str, after: str) -> None:
         """One transaction: the script `before`, the archive's entries in `listing`, the script `after`.
 

@@ -1,0 +1,55 @@
+"""The failures of a restore that have a name of their own, whoever notices them."""
+
+from __future__ import annotations
+
+from agent.errors import AgentError, BackupError, StatementError, TargetError
+
+_UNCHANGED = "The database is as it was before the restore."
+
+
+def server_disk_full(said: str) -> TargetError:
+    """There is no room for what is restored.
+
+    Args:
+        said: the server's words.
+    """
+    return TargetError(
+        f"the database server's disk is full: {said}",
+        code="restore.server_disk_full",
+        hint=f"Give the database more disk, then restore again. {_UNCHANGED}",
+    )
+
+
+def agent_disk_full(said: str) -> BackupError:
+    """There is no room for the backup's files where the agent reads them.
+
+    Args:
+        said: the folder, and the system's words.
+    """
+    return BackupError(
+        f"no room to unpack the backup: {said}",
+        code="restore.agent_disk_full",
+        hint=f"Free space there, or set TMPDIR to a larger disk, then restore again. {_UNCHANGED}",
+    )
+
+
+def missing_privilege(said: str) -> TargetError:
+    """The role may not do what the restore needs.
+
+    Args:
+        said: what, and where.
+    """
+    return TargetError(
+        f"the role may not do what the restore needs: {said}",
+        code="restore.missing_privilege",
+        hint=f"Restore as `postgres`, or grant what is missing, then restore again. {_UNCHANGED}",
+    )
+
+
+def named(error: StatementError) -> AgentError:
+    """The failure that a refused statement stands for; the error itself where it has no name of its own."""
+    if error.sqlstate == "53100":
+        return server_disk_full(error.message)
+    if error.sqlstate == "42501":
+        return missing_privilege(error.message)
+    return error
