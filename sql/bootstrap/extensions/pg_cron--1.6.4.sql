@@ -73,6 +73,25 @@ CREATE FUNCTION cron.unschedule(job_id bigint) RETURNS boolean LANGUAGE sql
     AS $$ SELECT cron.remove_job(NULL, job_id, current_user::text) $$;
 CREATE FUNCTION cron.unschedule(job_name text) RETURNS boolean LANGUAGE sql
     AS $$ SELECT cron.remove_job(job_name, NULL, current_user::text) $$;
+CREATE FUNCTION cron.change_job(
+    job_id bigint, new_schedule text, new_command text, new_database text, new_active boolean, owner text
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+    PERFORM cron.check_schedule(new_schedule);
+    UPDATE cron.job
+    SET schedule = coalesce(new_schedule, schedule), command = coalesce(new_command, command),
+        database = coalesce(new_database, database), active = coalesce(new_active, active)
+    WHERE jobid = job_id AND username = owner;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'Job % does not exist or you don''t own it', job_id USING ERRCODE = 'XX000';
+    END IF;
+END
+$$;
+CREATE FUNCTION cron.alter_job(
+    job_id bigint, schedule text DEFAULT NULL, command text DEFAULT NULL, database text DEFAULT NULL,
+    username text DEFAULT NULL, active boolean DEFAULT NULL
+) RETURNS void LANGUAGE sql
+    AS $$ SELECT cron.change_job(job_id, schedule, command, database, active, coalesce(username, current_user::text)) $$;
 SELECT pg_catalog.pg_extension_config_dump('cron.job', '');
 SELECT pg_catalog.pg_extension_config_dump('cron.jobid_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('cron.job_run_details', '');
