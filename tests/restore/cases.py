@@ -1,0 +1,101 @@
+"""A case: a database, what a migration does to it before it fails, and how it is told in a file.
+
+-- Why: what makes this schema awkward to restore.
+-- Wild: where it was met, or `no`.
+-- Strategy: statement        (optional; per_migration)
+-- Fails: no                  (optional: the last migration fails by itself)
+-- As: supabase_admin         (optional: the role that deploys; postgres)
+-- Defect [(rung 4)]: …       (optional: it does not hold yet, and why)
+-- [before] or [before as supabase_admin]: SQL, as often as needed
+-- [migration]: one migration file, as often as needed
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.core.models import EventKind
+from agent.settings.models import DeploySettings
+from tests.conftest import Database
+from tests.support import picture
+from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
+from tests.support.oracle import psql
+
+FAILS = "DO $$ BEGIN RAISE EXCEPTION 'the deploy fails here'; END $$;\n"
+RUNGS = (4, 3) if "targeted_restore" in DeploySettings.model_fields else (4,)
+"""The lowest rung that may bring the database back: 4, or 3 with 4 behind it."""
+
+_SECTION = re.compile(r"^-- \[(before|migration)(?: as (\w+))?\]\n", re.MULTILINE)
+_HEADER = re.compile(
+    r"^-- (Why|Wild|Strategy|Fails|As|Defect(?: \(rung \d\))?): ((?:.*\n)(?:--   .*\n)*)", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """`before`: (role, SQL) in their order. `migrations`: the files' texts; the last one fails."""
+
+    before: tuple[tuple[str, str], ...]
+    migrations: tuple[str, ...]
+    strategy: str = "per_migration"
+    name: str = ""
+    header: dict[str, str] = field(default_factory=dict)
+    runbook: str = ""
+
+    def defect(self, rung: int) -> str:
+        """Why the case does not hold yet with this rung; empty: it must."""
+        return self.header.get("Defect", "") or self.header.get(f"Defect (rung {rung})", "")
+
+    def text(self) -> str:
+        """The case as a file of the corpus."""
+        sections = [f"-- [before{'' if role == 'postgres' else f' as {role}'}]\n{sql}" for role, sql in self.before]
+        sections += [f"-- [migration]\n{sql}" for sql in self.migrations]
+        return "\n".join([f"-- Why: \n-- Wild: no\n-- Strategy: {self.strategy}\n-- Fails: no", *sections])
+
+
+def read_case(path: Path) -> Case:
+    """Read a file of the corpus."""
+    text = path.read_text()
+    head, *parts = _SECTION.split(text)
+    header = {match[1]: " ".join(match[2].replace("\n--", " ").split()) for match in _HEADER.finditer(head)}
+    sections = list(zip(parts[::3], parts[1::3], parts[2::3], strict=True))
+    migrations = tuple(sql for kind, _, sql in sections if kind == "migration")
+    return Case(
+        before=tuple((role or "postgres", sql) for kind, role, sql in sections if kind == "before"),
+        migrations=migrations if header.get("Fails") == "no" else (*migrations, FAILS),
+        strategy=header.get("Strategy", "per_migration"),
+        name=path.stem,
+        header=header,
+    )
+
+
+def prepare(case: Case, database: Database) -> None:
+    """Make the database that the deploy finds."""
+    for role, sql in case.before:
+        psql(database.url_as(role), sql)
+
+
+async def undo(case: Case, database: Database, folder: Path, *, rung: int) -> tuple[Outcome, list[str]]:
+    """Deploy what fails.
+
+    Returns:
+        How the deploy ended, and what of the database is not as it was.
+    """
+    before = picture.take(database.admin_url)
+    write_migrations(folder, {f"20260101{n:06}_case.sql": sql for n, sql in enumerate(case.migrations)})
+    if case.runbook:
+        (folder / "deploy.yaml").write_text(case.runbook)
+    more = {"deploy": {"targeted_restore": rung == 3}} if len(RUNGS) > 1 else {}
+    outcome = await deploy(
+        make_settings(database.url_as(case.header.get("As", "postgres")), folder, **more), case.strategy
+    )
+    return outcome, before.unlike(picture.take(database.admin_url))
+
+
+def told(outcome: Outcome) -> str:
+    """How the deploy says that it ended."""
+    assert outcome.deploy.failure is not None
+    rungs = [f"rung {event.data['rung']}: {event.message}" for event in outcome.of(EventKind.RUNG)]
+    return "; ".join([outcome.state, outcome.why, outcome.deploy.failure.detail, *rungs])
