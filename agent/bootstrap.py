@@ -109,7 +109,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
                 lock_timeout_s=settings.deploy.lock_timeout_s,
                 lock_attempts=settings.deploy.lock_attempts,
                 statement_timeout_s=settings.deploy.statement_timeout_s,
-                restore=settings.deploy.restore,
+                policy=settings.deploy.policy,
             ),
             backup=backup_options(settings),
         )

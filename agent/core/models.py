@@ -126,7 +126,9 @@ class EventKind(StrEnum):
     CHECK            a CheckResult as dict
     SNAPSHOT         tables, rows, bytes, values (dict), seconds
     BACKUP           id, location, bytes, files, seconds
-    RUNG             rung (1, 2, 4), name, ok, differences (list of str)
+    RUNG             rung (1, 2, 3, 4), name, ok, differences (list of str)
+    PROPOSAL         a Proposal as dict, verdict (go, ask, hold), reason
+    APPROVAL         an Approval as dict; its answer is null when it is asked for
     FAILURE          a Failure as dict
     METRIC           name, labels, value
     LOG              anything
@@ -147,6 +149,8 @@ class EventKind(StrEnum):
     SNAPSHOT = "snapshot"
     BACKUP = "backup"
     RUNG = "rung"
+    PROPOSAL = "proposal"
+    APPROVAL = "approval"
     FAILURE = "failure"
     METRIC = "metric"
     LOG = "log"
@@ -184,8 +188,51 @@ class DeployRequest(Model):
     requested_by: str = "cli"
 
 
+class Proposal(Model):
+    """What a rung of the ladder would do, before it does it.
+
+    `undone`: the objects that it brings back, for people. `tables`: those whose rows it reloads. `rows_salvaged`: rows
+    that the salvage keeps; `rows_lost`: rows that would be neither in the backup nor in the salvage; `lost_unknown`:
+    there may be more of these, or deletes by the application that would be taken back. `seconds`: how long it takes,
+    estimated.
+    """
+
+    rung: int
+    backup_id: str
+    undone: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    rows_salvaged: int = Field(default=0, ge=0)
+    rows_lost: int = Field(default=0, ge=0)
+    lost_unknown: bool = False
+    seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+
+class Answer(StrEnum):
+    """What people said to a proposal. `superseded`: nobody answered before another proposal took its place."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+
+
+class Approval(Model):
+    """A proposal that people were asked about; `number` counts from 1 within the deploy.
+
+    `reason`: why the agent does not go on by itself. `remark`: what the person who answered had to say.
+    """
+
+    number: int
+    proposal: Proposal
+    reason: str
+    asked_at: datetime
+    answer: Answer | None = None
+    answered_at: datetime | None = None
+    answered_by: str = ""
+    remark: str = ""
+
+
 class Deploy(Model):
-    """One execution of a plan, as the store holds it."""
+    """One execution of a plan, as the store holds it; `approval` is the last one that was asked for."""
 
     id: str
     project: str
@@ -199,11 +246,17 @@ class Deploy(Model):
     versions: tuple[str, ...] = ()
     backup_id: str = ""
     failure: Failure | None = None
+    approval: Approval | None = None
 
     @property
     def is_final(self) -> bool:
         """Whether nothing more will happen to this deploy."""
         return self.state in FINAL
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether nothing happens until somebody has answered."""
+        return not self.is_final and self.approval is not None and self.approval.answer is None
 
 
 class TableMark(Model):

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from agent.core.checks import Check
 from agent.core.entries import Entry, Name, Text
 from agent.core.models import Failure, Finding, Severity
+from agent.core.restore_policy import Policy, Restore
 from agent.core.units import RangeOfNumbers, Seconds, Span, SpanOfTime, Texts, as_list
 
 _ANY_VOLUME = "any"
@@ -210,8 +211,18 @@ class OnFailure(Entry):
 
     rollback_scripts: bool = True
     """Try the runbook's rollback scripts before a restore: each migration's own, else `rollback.complete`."""
-    restore: Literal["auto", "hold"] = "auto"
-    """`auto`: restore the backup. `hold`: stop, and tell people what to do."""
+    restore: Restore = "auto"
+    """`auto`: restore from the backup. `approve`: show what it would do, and wait for a person's answer. `hold`: stop,
+    and tell people what to do. Where the settings say otherwise, the stricter one counts."""
+    max_rows_lost: Annotated[int, Field(ge=0)] | None = None
+    """Ask a person where more rows would be lost: neither in the backup nor in the salvage, or nobody can tell."""
+    max_downtime: Seconds | None = None
+    """Ask a person where the restore is estimated to take longer."""
+
+    @property
+    def policy(self) -> Policy:
+        """What is said here of restores."""
+        return Policy(restore=self.restore, max_rows_lost=self.max_rows_lost, max_downtime=self.max_downtime)
 
 
 class When(Entry):

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
 
 from agent import sql
 from agent.core.migrations import Folder
 from agent.core.models import EventKind, Failure, Severity, Snapshot
 from agent.core.planning import Plan
 from agent.core.redaction import Redactor
+from agent.core.restore_policy import Policy
 from agent.core.runbook import Runbook
 from agent.core.states import Move, State
 from agent.deploy.backup import BackupOptions
@@ -28,7 +28,8 @@ class Options:
 
     `lock_timeout_s`: how long a statement may wait for a lock before the file is rolled back and tried again,
     `lock_attempts` times in all. `statement_timeout_s`: 0 means none. `schemas`: empty means all of the application's.
-    `restore`: may rung 4 act by itself. `poll_s`: seconds between two looks at the cancel flag.
+    `policy`: how far a restore may go by itself. `poll_s`: seconds between two looks at the cancel flag, or at an
+    answer that is waited for.
     """
 
     project: str
@@ -36,7 +37,7 @@ class Options:
     lock_timeout_s: float = 4.0
     lock_attempts: int = 6
     statement_timeout_s: float = 0.0
-    restore: Literal["auto", "hold"] = "auto"
+    policy: Policy = field(default_factory=Policy)
     poll_s: float = 0.5
 
 
@@ -82,6 +83,7 @@ class Run:
     interruptible: bool = False
     held: tuple[Session, str] | None = None
     watched: tuple[int, ...] = ()
+    ours: tuple[int, ...] = ()
     _session: Session | None = field(default=None, repr=False)
     _numbers: dict[str, int] = field(default_factory=dict, repr=False)
 

@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent.core.models import (
+    Approval,
     BackupRecord,
     BackupState,
     Deploy,
@@ -36,11 +37,12 @@ from agent.core.models import (
     NewEvent,
     OutboxMessage,
     OutboxState,
+    Proposal,
     Severity,
     Strategy,
 )
 from agent.core.states import FINAL, Move, State, after
-from agent.edges import store_outbox
+from agent.edges import store_approvals, store_outbox
 from agent.edges.store_engine import (
     create_tables,
     for_reading,
@@ -50,7 +52,16 @@ from agent.edges.store_engine import (
     parse_url,
     translated,
 )
-from agent.edges.store_rows import clean, event_row, find_deploy, no_deploy, to_deploy, to_event, to_message
+from agent.edges.store_rows import (
+    ALL_DEPLOYS,
+    clean,
+    event_row,
+    find_deploy,
+    no_deploy,
+    to_deploy,
+    to_event,
+    to_message,
+)
 from agent.edges.store_schema import backups, cursors, deploys, events, evidence, outbox
 from agent.errors import BusyError, NotFoundError, StateError
 
@@ -145,7 +156,7 @@ class SqlStore:
                 queued = NewEvent(kind=EventKind.STATE, message=message, at=now, data=data)
                 await self._tell(connection, deploy_id, 1, queued, State.QUEUED)
                 return await find_deploy(connection, deploy_id)
-            same = await connection.execute(select(deploys).where(deploys.c.id == deploy_id))
+            same = await connection.execute(ALL_DEPLOYS.where(deploys.c.id == deploy_id))
             if found := same.first():
                 deploy = to_deploy(found)
                 if deploy.request == request:
@@ -166,7 +177,7 @@ class SqlStore:
 
     async def deploys(self, *, project: str = "", states: Sequence[State] = (), limit: int = 50) -> list[Deploy]:
         """See `DeployStore.deploys`."""
-        query = select(deploys).order_by(deploys.c.created_at.desc(), deploys.c.id.desc()).limit(limit)
+        query = ALL_DEPLOYS.order_by(deploys.c.created_at.desc(), deploys.c.id.desc()).limit(limit)
         if project:
             query = query.where(deploys.c.project == project)
         if states:
@@ -255,6 +266,41 @@ class SqlStore:
                 event = NewEvent(kind=EventKind.LOG, message=f"Cancel requested: {reason}", at=now)
                 await self._tell(connection, found.id, seq, event, None)
             return await find_deploy(connection, found.id, exact=True)
+
+    async def ask_approval(self, deploy_id: str, proposal: Proposal, *, reason: str, now: datetime) -> Approval:
+        """See `DeployStore.ask_approval`. Raises NotFoundError `notfound.deploy`."""
+
+        async def work() -> Approval:
+            async with self._write(synced=True) as connection:
+                return await store_approvals.ask(
+                    connection, deploy_id, proposal, reason=reason, now=now, tell=self._count_and_tell
+                )
+
+        return await _to_the_end(work())
+
+    async def answer_approval(
+        self, deploy_id: str, *, number: int | None = None, approve: bool, by: str, remark: str = "", now: datetime
+    ) -> Deploy:
+        """See `DeployStore.answer_approval`. Raises also what `get` raises."""
+
+        async def work() -> Deploy:
+            async with self._write(synced=True) as connection:
+                return await store_approvals.answer(
+                    connection,
+                    deploy_id,
+                    number=number,
+                    approve=approve,
+                    by=by,
+                    remark=remark,
+                    now=now,
+                    tell=self._count_and_tell,
+                )
+
+        return await _to_the_end(work())
+
+    async def _count_and_tell(self, connection: AsyncConnection, deploy: Deploy, event: NewEvent) -> None:
+        counted = await connection.execute(_COUNT_EVENTS, {"deploy": deploy.id, "more": 1})
+        await self._tell(connection, deploy.id, counted.scalar_one(), event, deploy.state)
 
     # --- events and evidence ---
 

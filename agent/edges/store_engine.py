@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, event, func, insert, inspect, select
+from sqlalchemy import Connection, event, func, insert, inspect, select, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -27,6 +27,7 @@ from agent.errors import AgentError, InputError, StoreError
 
 BUSY_TIMEOUT_S = 10.0
 _LOCK_KEY = 0x5D_A6E27  # any number of our own: two agents must not create the tables at once
+_FOUND = select(meta.c.value).where(meta.c.key == "version")
 _SYNC = "agent_synchronous"  # execution option: the mode of a write transaction
 
 _SQLITE_CASES: dict[int, tuple[str, str, str]] = {
@@ -146,25 +147,35 @@ def for_writing(engine: AsyncEngine, *, synced: bool) -> AsyncEngine:
 def create_tables(connection: Connection) -> None:
     """Create what is missing, and check the version.
 
+    What an agent of an earlier version wrote stays: versions so far have only added tables.
+
     Raises:
         StoreError: `store.too_new`: a newer agent has written this store.
     """
     postgres = connection.dialect.name == "postgresql"
     schema = SCHEMA if postgres else None
-    if not inspect(connection).has_table("meta", schema=schema):
+    there = inspect(connection).has_table("meta", schema=schema)
+    if not there or _is_older(connection.scalar(_FOUND)):
         if postgres:
             connection.execute(select(func.pg_advisory_xact_lock(_LOCK_KEY)))
             connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
         metadata.create_all(connection)
-        if connection.scalar(select(meta.c.value).where(meta.c.key == "version")) is None:
+        found = connection.scalar(_FOUND)  # by now: another agent may have been first
+        if found is None:
             connection.execute(insert(meta).values(key="version", value=str(VERSION)))
-    found = connection.scalar(select(meta.c.value).where(meta.c.key == "version"))
+        elif _is_older(found):
+            connection.execute(update(meta).where(meta.c.key == "version").values(value=str(VERSION)))
+    found = connection.scalar(_FOUND)
     if found is None or not found.isdigit() or int(found) > VERSION:
         raise StoreError(
             f"the store has version {found or 'unknown'}; this agent knows versions up to {VERSION}",
             code="store.too_new",
             hint="Run the newer agent that wrote this store, or give this one another store_url.",
         )
+
+
+def _is_older(found: str | None) -> bool:
+    return found is not None and found.isdigit() and int(found) < VERSION
 
 
 @contextmanager

@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agent.core.models import Deploy, DeployRequest, Event, Failure, NewEvent, OutboxMessage
-from agent.edges.store_schema import deploys
+from agent.core.models import Approval, Deploy, DeployRequest, Event, Failure, NewEvent, OutboxMessage
+from agent.edges.store_schema import approvals, deploys
 from agent.errors import NotFoundError
+
+_APPROVAL = ("number", "proposal", "reason", "asked_at", "answer", "answered_at", "answered_by", "remark")
+_others = approvals.alias("others")
+_last = select(func.max(_others.c.number)).where(_others.c.deploy_id == deploys.c.id).correlate(deploys)
+ALL_DEPLOYS = select(deploys, *(approvals.c[name].label(f"approval_{name}") for name in _APPROVAL)).select_from(
+    deploys.outerjoin(
+        approvals, and_(approvals.c.deploy_id == deploys.c.id, approvals.c.number == _last.scalar_subquery())
+    )
+)
+"""Deploys, each with the last approval that was asked for."""
 
 
 def clean(text: str) -> str:
@@ -43,6 +53,9 @@ def to_deploy(row: Row[Any]) -> Deploy:
     fields["request"] = DeployRequest.model_validate_json(row.request)
     fields["failure"] = None if row.failure is None else Failure.model_validate_json(row.failure)
     fields["versions"] = from_json(row.versions)
+    asked = {name: fields.pop(f"approval_{name}") for name in _APPROVAL}
+    if asked["number"] is not None:
+        fields["approval"] = Approval.model_validate(asked | {"proposal": from_json(asked["proposal"])})
     return Deploy.model_validate(fields)
 
 
@@ -65,7 +78,7 @@ async def find_deploy(connection: AsyncConnection, deploy_id: str, *, exact: boo
     same = deploys.c.id == deploy_id
     if not exact:
         same = or_(same, deploys.c.id.startswith(deploy_id, autoescape=True))
-    rows = (await connection.execute(select(deploys).where(same).order_by(deploys.c.id).limit(5))).all()
+    rows = (await connection.execute(ALL_DEPLOYS.where(same).order_by(deploys.c.id).limit(5))).all()
     if not rows:
         raise no_deploy(deploy_id)
     chosen = rows[0] if len(rows) == 1 else next((row for row in rows if row.id == deploy_id), None)

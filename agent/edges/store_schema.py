@@ -3,7 +3,7 @@
 deploys   one row a deploy; `last_seq` counts its events      events    what happened, numbered without gaps
 evidence  named JSON texts of a deploy                         outbox    messages that notifiers must deliver
 backups   what is known of each backup                         cursors   when a schedule is due next
-meta      the schema's version
+approvals what people were asked, and what they answered     meta      the schema's version
 
 Values that are never searched (request, failure, event data) are JSON texts. On Postgres the
 tables lie in a schema of their own (`SCHEMA`), so that the store may share a database.
@@ -31,14 +31,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from agent.core.models import BackupState, OutboxState
+from agent.core.models import Answer, BackupState, OutboxState
 from agent.core.states import FINAL, State
 
 SCHEMA = "deploy_agent"
 """The Postgres schema of the tables; SQLite has the file to itself."""
 
-VERSION = 1
-"""Raised whenever the tables change; a store of a higher version is refused."""
+VERSION = 2
+"""Raised whenever the tables change; a store of a higher version is refused, one of a lower is brought up to it.
+
+1   the first
+2   approvals
+"""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -133,6 +137,31 @@ evidence = Table(
     Column("name", Text, primary_key=True),
     Column("content", Text, nullable=False),
     CheckConstraint("name <> ''", name="evidence_name_given"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("deploy_id", ForeignKey(deploys.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("proposal", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("answer", Text),
+    Column("answered_at", UtcDateTime),
+    Column("answered_by", Text, nullable=False, server_default=""),
+    Column("remark", Text, nullable=False, server_default=""),
+    CheckConstraint("number > 0", name="approvals_number_from_one"),
+    CheckConstraint(f"answer IS NULL OR {_one_of('answer', Answer)}", name="approvals_answer_known"),
+    CheckConstraint("(answer IS NULL) = (answered_at IS NULL)", name="approvals_answer_has_time"),
+    CheckConstraint("answer IS NULL OR answered_by <> ''", name="approvals_answer_has_person"),
+)
+Index(
+    "approvals_one_open_per_deploy",
+    approvals.c.deploy_id,
+    unique=True,
+    sqlite_where=text("answer IS NULL"),
+    postgresql_where=text("answer IS NULL"),
 )
 
 outbox = Table(

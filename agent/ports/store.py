@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from agent.core.models import (
+    Approval,
     BackupRecord,
     BackupState,
     Deploy,
@@ -16,6 +17,7 @@ from agent.core.models import (
     NewEvent,
     OutboxMessage,
     OutboxState,
+    Proposal,
     Strategy,
 )
 from agent.core.states import Move, State
@@ -87,6 +89,23 @@ class DeployStore(Protocol):
 
     async def request_cancel(self, deploy_id: str, *, reason: str, now: datetime) -> Deploy:
         """Raise the cancel flag; a final deploy is returned as it is."""
+        ...
+
+    async def ask_approval(self, deploy_id: str, proposal: Proposal, *, reason: str, now: datetime) -> Approval:
+        """Ask people about a proposal: one event, one outbox row a notifier. One that is still open is superseded."""
+        ...
+
+    async def answer_approval(
+        self, deploy_id: str, *, number: int | None = None, approve: bool, by: str, remark: str = "", now: datetime
+    ) -> Deploy:
+        """Answer what the deploy has asked. The same answer once more changes nothing.
+
+        Args:
+            number: of the approval that was shown; None: whichever is open.
+
+        Raises:
+            NotFoundError: `notfound.approval`: it asks nothing, asks something else by now, or has its answer.
+        """
         ...
 
     async def put_backup(self, record: BackupRecord) -> None:

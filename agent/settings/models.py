@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from agent.core.models import Strategy
 from agent.core.redaction import MASK, redact
+from agent.core.restore_policy import Policy, Restore
 from agent.core.states import FINAL, State
 from agent.core.units import Seconds
 from agent.errors import AgentError, InputError
@@ -35,8 +36,10 @@ class DeploySettings(Section):
     `lock_timeout_s`: how long a statement waits for a lock before its file is rolled back and tried again;
     `lock_attempts`: how often in all. `statement_timeout_s`: 0 means none. `schemas`: what snapshot and backup cover;
     empty means every schema of the application. `cancel_grace_s`: how long `serve`, when it is stopped, waits for a
-    deploy to bring the database back before it leaves that to the next agent. `restore`: may the backup be restored
-    without asking.
+    deploy to bring the database back before it leaves that to the next agent. `restore`: may a restore from the backup
+    act by itself (`auto`), must it ask (`approve`), or is it left to people (`hold`); `auto` also asks where more than
+    `max_rows_lost` rows would be lost, or that is not known, or where it is estimated to take longer than
+    `max_downtime`. None: no limit. The runbook's `on_failure` may be stricter.
     """
 
     strategy: Strategy = Strategy.AUTO
@@ -45,7 +48,14 @@ class DeploySettings(Section):
     statement_timeout_s: Seconds = 0.0
     schemas: tuple[str, ...] = ()
     cancel_grace_s: Seconds = 300.0
-    restore: Literal["auto", "hold"] = "auto"
+    restore: Restore = "auto"
+    max_rows_lost: int | None = Field(default=None, ge=0)
+    max_downtime: Seconds | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """How far a restore may go by itself."""
+        return Policy(restore=self.restore, max_rows_lost=self.max_rows_lost, max_downtime=self.max_downtime)
 
 
 class BackupSettings(Section):

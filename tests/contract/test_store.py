@@ -9,10 +9,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import CheckConstraint, insert, update
+from sqlalchemy import CheckConstraint, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import DropTable
 
 from agent.core.models import (
+    Answer,
+    Approval,
     BackupRecord,
     BackupState,
     DeployRequest,
@@ -20,6 +23,7 @@ from agent.core.models import (
     Failure,
     NewEvent,
     OutboxState,
+    Proposal,
     Severity,
     Strategy,
 )
@@ -33,6 +37,7 @@ from tests.conftest import Database
 NOW = datetime(2026, 3, 29, 0, 59, 59, 123456, tzinfo=UTC)
 REQUEST = DeployRequest(project="tracks-posts", requested_by="test")
 BOTH = ("chat", "pager")
+PROPOSAL = Proposal(rung=3, backup_id="b1", undone=("table public.a",), tables=("public.a",), seconds=1.5)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -472,6 +477,7 @@ DEPLOY = {"id": "x", "project": "px", "state": "queued", "request": "{}", "creat
 EVENT = {"deploy_id": "d1", "seq": 2, "kind": "log", "at": NOW, "severity": "info", "message": "", "data": "{}"}
 MESSAGE = {"target": "t", "deploy_id": "d1", "event_seq": 1, "due_at": NOW, "created_at": NOW}
 BACKUP = {"id": "b", "project": "p", "created_at": NOW, "location": "l", "state": "published", "bytes": 0}
+APPROVAL = {"deploy_id": "d1", "number": 1, "proposal": "{}", "reason": "r", "asked_at": NOW}
 VIOLATIONS = {
     "deploys_id_given": insert(schema.deploys).values({**DEPLOY, "id": ""}),
     "deploys_project_given": insert(schema.deploys).values({**DEPLOY, "project": ""}),
@@ -499,6 +505,19 @@ VIOLATIONS = {
     "backups_state_known": insert(schema.backups).values({**BACKUP, "state": "lost"}),
     "backups_bytes_count": insert(schema.backups).values({**BACKUP, "bytes": -1}),
     "backups_verified_has_time": insert(schema.backups).values({**BACKUP, "state": "verified"}),
+    "approvals_number_from_one": insert(schema.approvals).values({**APPROVAL, "number": 0}),
+    "approvals_answer_known": insert(schema.approvals).values(
+        {**APPROVAL, "answer": "maybe", "answered_at": NOW, "answered_by": "p"}
+    ),
+    "approvals_answer_has_time": insert(schema.approvals).values(
+        {**APPROVAL, "answer": "approved", "answered_by": "p"}
+    ),
+    "approvals_answer_has_time, the other way": insert(schema.approvals).values({**APPROVAL, "answered_at": NOW}),
+    "approvals_answer_has_person": insert(schema.approvals).values(
+        {**APPROVAL, "answer": "approved", "answered_at": NOW}
+    ),
+    "approvals_one_open_per_deploy": insert(schema.approvals).values([APPROVAL, {**APPROVAL, "number": 2}]),
+    "approvals_deploy_id_fkey": insert(schema.approvals).values({**APPROVAL, "deploy_id": "nobody"}),
     "cursors_name_given": insert(schema.cursors).values(name="", due_at=NOW),
 }
 CHECKS = {
@@ -549,6 +568,79 @@ async def test_a_broken_rule_is_a_store_error(store: SqlStore) -> None:
     assert error.value.code == "store.constraint"
 
 
+# --- approvals ---
+
+
+async def test_a_question_is_kept_and_told_and_answered_once(store: SqlStore, url: str) -> None:
+    await store.create("d1", REQUEST, now=NOW)
+    asked = await store.ask_approval("d1", PROPOSAL, reason="because", now=later(1))
+    waiting = await store.get("d1")
+    assert waiting.waits_for_approval
+    assert waiting.approval == asked == Approval(number=1, proposal=PROPOSAL, reason="because", asked_at=later(1))
+    assert [one.approval for one in await store.deploys()] == [asked]
+    other = await open_store(url, notify_targets=BOTH)  # another process on the same store
+    try:
+        answered = await other.answer_approval("d1", approve=True, by="nina", remark="go", now=later(2))
+    finally:
+        await other.close()
+    assert not answered.waits_for_approval
+    assert (await store.get("d1")).approval == asked.model_copy(
+        update={"answer": Answer.APPROVED, "answered_at": later(2), "answered_by": "nina", "remark": "go"}
+    )
+    told = [event for event in await store.events("d1") if event.kind is EventKind.APPROVAL]
+    assert [event.data["answer"] for event in told] == [None, "approved"]
+    assert [event.seq for event in told] == [2, 3]
+    outbox = await store.messages(state=OutboxState.PENDING)
+    assert sorted((one.target, one.event_seq) for one in outbox) == [(name, n) for name in BOTH for n in (1, 2, 3)]
+
+
+async def test_the_first_answer_stays(store: SqlStore) -> None:
+    await store.create("d1", REQUEST, now=NOW)
+    await store.ask_approval("d1", PROPOSAL, reason="because", now=NOW)
+    first = await store.answer_approval("d1", approve=False, by="nina", now=later(1))
+    assert await store.answer_approval("d1", approve=False, by="omar", now=later(2)) == first
+    with pytest.raises(NotFoundError, match="was rejected by nina") as error:
+        await store.answer_approval("d1", approve=True, by="omar", now=later(2))
+    assert error.value.code == "notfound.approval"
+    assert (await store.get("d1")).approval == first.approval
+    assert len(await store.events("d1")) == 3
+
+
+async def test_of_two_answers_at_once_one_counts(store: SqlStore) -> None:
+    await store.create("d1", REQUEST, now=NOW)
+    await store.ask_approval("d1", PROPOSAL, reason="because", now=NOW)
+    answers = await asyncio.gather(
+        *(store.answer_approval("d1", approve=yes, by="p", now=NOW) for yes in (True, False)), return_exceptions=True
+    )
+    assert sorted(type(one).__name__ for one in answers) == ["Deploy", "NotFoundError"]
+    assert len(await store.events("d1")) == 3
+
+
+async def test_a_new_question_takes_the_place_of_the_open_one(store: SqlStore) -> None:
+    await store.create("d1", REQUEST, now=NOW)
+    await store.ask_approval("d1", PROPOSAL, reason="because", now=NOW)
+    second = await store.ask_approval("d1", PROPOSAL.model_copy(update={"rung": 4}), reason="because", now=later(1))
+    assert (await store.get("d1")).approval == second
+    assert second.number == 2
+    with pytest.raises(NotFoundError, match="number 2, not 1"):
+        await store.answer_approval("d1", number=1, approve=True, by="nina", now=later(2))
+    assert (await store.answer_approval("d1", number=2, approve=True, by="nina", now=later(2))).approval is not None
+
+
+async def test_there_is_nothing_to_answer(store: SqlStore) -> None:
+    await store.create("d1", REQUEST, now=NOW)
+    with pytest.raises(NotFoundError, match="has asked nothing"):
+        await store.answer_approval("d1", approve=True, by="nina", now=NOW)
+    with pytest.raises(NotFoundError) as error:
+        await store.answer_approval("nobody", approve=True, by="nina", now=NOW)
+    assert error.value.code == "notfound.deploy"
+    await store.ask_approval("d1", PROPOSAL, reason="because", now=NOW)
+    await walk(store, "d1", Move.CANCEL)
+    assert not (await store.get("d1")).waits_for_approval
+    with pytest.raises(NotFoundError, match="has ended"):
+        await store.answer_approval("d1", approve=True, by="nina", now=NOW)
+
+
 # --- opening ---
 
 
@@ -570,6 +662,25 @@ async def test_several_agents_may_open_an_empty_store_at_once(url: str) -> None:
     for store in stores:
         assert await store.deploys() == []
         await store.close()
+
+
+async def test_a_store_of_the_first_version_is_brought_up(url: str) -> None:
+    old = await open_store(url)
+    await old.create("d1", REQUEST, now=NOW)
+    before = (await old.get("d1"), await old.events("d1"))
+    async with old._engine.begin() as connection:  # as version 1 left it
+        await connection.execute(DropTable(schema.approvals))
+        await connection.execute(update(schema.meta).values(value="1"))
+    await old.close()
+    stores = await asyncio.gather(*(open_store(url) for _ in range(3)))
+    try:
+        assert (await stores[0].get("d1"), await stores[0].events("d1")) == before
+        assert (await stores[1].ask_approval("d1", PROPOSAL, reason="because", now=NOW)).number == 1
+        async with stores[2]._engine.connect() as connection:
+            assert await connection.scalar(select(schema.meta.c.value)) == str(schema.VERSION)
+    finally:
+        for store in stores:
+            await store.close()
 
 
 async def test_a_store_of_a_newer_agent_is_refused(url: str, store: SqlStore) -> None:
