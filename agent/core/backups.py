@@ -19,6 +19,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 APPLICATION = "application"  # the pg_dump archive of the application's schemas
 MANAGED_DATA = "managed"  # the pg_dump archive with rows of Supabase's own schemas, if asked for
+CATALOG = "catalog.json"  # every object as core.catalog has it
 OUTSIDE = "outside.json"  # what lies outside the archive, for the agent
 OUTSIDE_SQL = "outside.sql"  # the same, for people with psql
 BEFORE_SQL = "before.sql"  # what has to be there first: extensions
@@ -41,6 +42,7 @@ class OutsideObject(Model):
 
     `create` makes it, `drop` removes it ("": it goes with what it hangs on). `tied`: it must be out of the way while
     the schemas' contents are dropped and made again. Two are the same if `kind`, `name` and `create` are.
+    `classid`, `objid`: where the catalogs had it when it was read; 0 for what nothing takes along.
     """
 
     kind: str
@@ -48,6 +50,8 @@ class OutsideObject(Model):
     create: str
     drop: str = ""
     tied: bool = False
+    classid: int = 0
+    objid: int = 0
 
 
 class Manifest(Model):
@@ -55,8 +59,8 @@ class Manifest(Model):
 
     `schemas` are those in the archive, `all_schemas` those that the database had. `rows` counts by qualified name,
     `untied_keys` are the foreign keys (`schema.table name`) to tables outside the archive. `lsn` is the write-ahead log
-    position. `snapshot_id` is the exported snapshot that every part was read from. `dump_seconds`: how long the dump took
-    (0: not noted); what a restore takes is estimated from it.
+    position. `snapshot_id` is the exported snapshot that every part was read from. `dump_seconds`: how long the dump
+    took (0: not noted); what a restore takes is estimated from it.
     """
 
     format: int = FORMAT

@@ -21,7 +21,7 @@ from agent.core.models import BackupRecord, BackupState, EventKind, Snapshot
 from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest
 from agent.deploy.emitter import Emit, tell
-from agent.deploy.snapshot import application_schemas
+from agent.deploy.snapshot import application_schemas, write_catalog
 from agent.deploy.upkeep import prune, verify_backup
 from agent.errors import BackupError
 from agent.ports import Clock, DeployStore, ObjectStore, PgTools, Session, Target, Upload
@@ -63,8 +63,12 @@ class _Writing:
 
     async def keep_text(self, name: str, text: str) -> None:
         """A small file of our own."""
-        content = text.encode()
-        await asyncio.to_thread((self.upload.folder / name).write_bytes, content)
+        await asyncio.to_thread((self.upload.folder / name).write_bytes, text.encode())
+        await self.keep_file(name)
+
+    async def keep_file(self, name: str) -> None:
+        """A file of our own that lies in the upload's folder."""
+        content = await asyncio.to_thread((self.upload.folder / name).read_bytes)
         await self.keep(StoredFile(name=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()))
 
 
@@ -117,7 +121,7 @@ async def take_backup(
             progress=_progress(clock, emit),
         )
         dump_began = clock.now()
-        tool_version, described = await _beside(dump, _describe(session, schemas))
+        tool_version, described = await _beside(dump, _describe(writing, session, schemas))
         dump_seconds = (clock.now() - dump_began).total_seconds()
         await _write_outside(writing, described)
         await writing.keep_text(core.SNAPSHOT, snapshot.model_dump_json())
@@ -182,12 +186,14 @@ class _Described:
     history: list[str] | None
 
 
-async def _describe(session: Session, schemas: Sequence[str]) -> _Described:
+async def _describe(writing: _Writing, session: Session, schemas: Sequence[str]) -> _Described:
     history = None
     if await session.value(sql.load("backup/history_exists")):
         history = [row["statement"] for row in await session.rows(sql.load("backup/history"))]
     keys = await session.rows(sql.load("backup/untied_keys"), {"schemas": list(schemas)})
     roles = await session.rows(sql.load("backup/needed_roles"), {"schemas": list(schemas)})
+    await write_catalog(session, schemas, writing.upload.folder / core.CATALOG)
+    await writing.keep_file(core.CATALOG)
     return _Described(
         outside=await outside.read_outside(session, schemas),
         untied_keys=[row["name"] for row in keys],

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from agent import sql
+from agent.core import backups
+from agent.core.catalog import CatalogObject, known
 from agent.core.managed import MANAGED_SCHEMAS
 from agent.core.models import Snapshot, TableMark
 from agent.core.planning import HistoryRow
@@ -15,8 +21,25 @@ from agent.core.preflight import history as judge_history
 from agent.core.runbook import Runbook
 from agent.core.statements import unquoted
 from agent.deploy.checks import read_values
-from agent.errors import PreflightError, TargetError
-from agent.ports import Session, Target
+from agent.errors import BackupError, PreflightError, TargetError
+from agent.ports import Row, Session, Target
+
+_OBJECTS = TypeAdapter(list[CatalogObject])
+_ARMS = (
+    "schemas",
+    "relations",
+    "columns",
+    "constraints",
+    "indexes",
+    "triggers",
+    "policies",
+    "rules",
+    "functions",
+    "types",
+    "operators",
+    "text_search",
+    "database",
+)
 
 
 async def application_schemas(session: Session, chosen: Sequence[str]) -> tuple[str, ...]:
@@ -54,11 +77,75 @@ async def read_history(session: Session) -> tuple[HistoryRow, ...]:
     )
 
 
+def _objects(columns: str) -> str:
+    """The query of all objects; it asks for the columns in `sql/catalog/<columns>.sql`."""
+    arms = "\nUNION ALL\n".join(sql.load(f"catalog/objects/{arm}") for arm in _ARMS)
+    return sql.load("catalog/objects").replace("{arms}", arms).replace("{columns}", sql.load(f"catalog/{columns}"))
+
+
 async def read_catalog(session: Session, schemas: Sequence[str]) -> dict[str, str]:
-    """The digest of each object's definition, by identity; the transaction's search path is set to pg_catalog."""
+    """The digest of each object, by identity; the transaction's search path is set to pg_catalog."""
     await session.run(sql.load("snapshot/settings"))
-    rows = await session.rows(sql.load("catalog/objects"), {"schemas": list(schemas)})
+    rows = await session.rows(_objects("digest_columns"), {"schemas": list(schemas)})
     return {row["identity"]: row["digest"] for row in rows}
+
+
+async def read_objects(session: Session, schemas: Sequence[str]) -> dict[str, CatalogObject]:
+    """All that is known of each object, by identity; the transaction's search path is set to pg_catalog."""
+    return known([item async for some in stream_objects(session, schemas) for item in some])
+
+
+async def stream_objects(session: Session, schemas: Sequence[str]) -> AsyncIterator[list[CatalogObject]]:
+    """As `read_objects`, some at a time, inside a transaction; `needs` are OIDs still, for `core.catalog.known`."""
+    await session.run(sql.load("snapshot/settings"))
+    await session.run(session.bind(sql.load("catalog/declare") + _objects("full_columns"), {"schemas": list(schemas)}))
+    while rows := await session.rows(sql.load("catalog/fetch")):
+        yield [_object(row) for row in rows]
+    await session.run(sql.load("catalog/close"))
+
+
+async def write_catalog(session: Session, schemas: Sequence[str], file: Path) -> None:
+    """Write all objects to a new file, one a line, for `backup_catalog`."""
+    with await asyncio.to_thread(file.open, "xb") as stream:
+        between = b"[\n"
+        async for some in stream_objects(session, schemas):
+            lines = (item.model_dump_json(exclude_defaults=True).encode() for item in some)
+            await asyncio.to_thread(stream.write, between + b",\n".join(lines))
+            between = b",\n"
+        stream.write(b"\n]\n")
+
+
+async def backup_catalog(folder: Path) -> dict[str, CatalogObject]:
+    """The objects of a backup, by identity.
+
+    Args:
+        folder: the backup's files, plain and checked.
+
+    Raises:
+        BackupError: `backup.no_catalog`: an earlier version of the agent took it.
+    """
+    try:
+        text = await asyncio.to_thread((folder / backups.CATALOG).read_bytes)
+    except FileNotFoundError as error:
+        raise BackupError(
+            "the backup has no catalog: an earlier version of the agent took it",
+            code="backup.no_catalog",
+            hint="Take a new one with `deploy-agent backup create`. This one can still be restored as a whole.",
+        ) from error
+    return known(_OBJECTS.validate_json(text))
+
+
+def _object(row: Row) -> CatalogObject:
+    named = {key: dict(_named(row[key])) for key in ("settings", "clear")}
+    words = {key: row[key] or "" for key in ("drop", "create")}
+    return CatalogObject.model_validate({**row, **named, **words, "needs": row["needs"] or ()})
+
+
+def _named(items: Sequence[str | None] | None) -> Iterator[tuple[str, str]]:
+    for item in items or ():
+        if item is not None:
+            name, _, statement = item.partition("=")
+            yield name, statement
 
 
 _OUTSIDE_TABLE_BYTES = 4_000_000  # tables of other schemas up to this size are hashed, should a migration write there

@@ -1,6 +1,14 @@
--- Every object of the application schemas, and what hangs on them outside, as (identity, canonical definition).
--- No OIDs, no physical column numbers: a dump and restore gives the same rows again. The definition is reduced
--- to its md5: what matters is whether it is still the same.
+-- Every object of some schemas, and what hangs on them outside: what it is, and how it is set back or removed.
+-- The arms are the files in objects/, joined by UNION ALL; the columns are in digest_columns.sql or full_columns.sql. An arm has:
+-- identity, kind, classid, objid, objsubid, parent, definition: those of core.catalog.CatalogObject.
+-- keyword, ref: how COMMENT, ALTER … OWNER and DROP address it. owner, acl (NULL: the default), acl_type of acldefault().
+-- own_settings, own_clear: 'name=statement', without comment, labels, privileges and, but for sequences, owner: those are
+-- added here.
+-- depends: what pg_depend says of each, by OIDs; of a view's rule, a column's default, a table's row type and an array
+-- type it is said of the view, the column, the table, the element.
+-- removal: its own way to be dropped ('': none, it goes with its parent). creation: makes it without the archive.
+-- No OIDs, no physical column numbers in definitions and settings: a dump and restore gives the same again. Privileges
+-- are told as pg_dump does: what differs from Postgres's default, in the order in which they were granted.
 WITH app AS (
   SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY (%(schemas)s::text[])
 ), member AS (
@@ -11,121 +19,106 @@ WITH app AS (
   JOIN app AS n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
     AND c.relpersistence <> 't'
-    AND NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid)
-), acl AS (
-  SELECT 'rel' AS class, r.oid, string_agg(x.privilege_type || '=' || coalesce(g.rolname, 'public') || CASE WHEN x.is_grantable THEN '*' ELSE '' END, ',' ORDER BY coalesce(g.rolname, 'public'), x.privilege_type) AS text
-  FROM rel AS r
-  CROSS JOIN LATERAL aclexplode(coalesce(r.relacl, acldefault(CASE WHEN r.relkind = 'S' THEN 's' ELSE 'r' END::"char", r.relowner))) AS x
-  LEFT JOIN pg_roles AS g ON g.oid = x.grantee
-  WHERE r.relkind <> 'c'
-  GROUP BY r.oid
+    AND NOT EXISTS (
+      SELECT FROM member AS m
+      WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid
+        OR m.classid = 'pg_type'::regclass AND m.objid = c.reltype AND c.relkind = 'c'
+    )
 ), fn AS (
-  SELECT p.*, format('%%I.%%I(%%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS ident
+  SELECT p.*, q.qualified, format('%%s(%%s)', q.qualified, pg_get_function_identity_arguments(p.oid)) AS ident
   FROM pg_proc AS p
   JOIN app AS n ON n.oid = p.pronamespace
+  CROSS JOIN LATERAL (SELECT format('%%I.%%I', n.nspname, p.proname) AS qualified) AS q
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_proc'::regclass AND m.objid = p.oid)
+), column_acl AS (
+  SELECT attrelid, attnum, format(' (%%I)', attname) AS cols, attacl
+  FROM pg_attribute WHERE attacl IS NOT NULL AND NOT attisdropped
+), label AS (
+  SELECT classoid, objoid, objsubid, array_agg(provider ORDER BY provider) AS providers, array_agg(label ORDER BY provider) AS labels
+  FROM pg_seclabel
+  GROUP BY classoid, objoid, objsubid
+), depends AS (
+  SELECT x.classid, x.objid, x.objsubid, array_agg(DISTINCT concat_ws('.', x.refclassid, x.refobjid, x.refobjsubid)) AS refs
+  FROM (
+    SELECT
+      CASE WHEN w.oid IS NOT NULL OR f.oid IS NOT NULL THEN 'pg_class'::regclass::oid ELSE d.classid END AS classid,
+      coalesce(w.ev_class, f.adrelid, d.objid) AS objid,
+      coalesce(f.adnum, d.objsubid) AS objsubid,
+      CASE WHEN c.oid IS NOT NULL THEN 'pg_class'::regclass::oid ELSE d.refclassid END AS refclassid,
+      coalesce(c.oid, e.oid, d.refobjid) AS refobjid, d.refobjsubid
+    FROM pg_depend AS d
+    LEFT JOIN pg_rewrite AS w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN'
+    LEFT JOIN pg_attrdef AS f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+    LEFT JOIN pg_type AS t ON d.refclassid = 'pg_type'::regclass AND t.oid = d.refobjid
+    LEFT JOIN pg_type AS e ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END
+    LEFT JOIN pg_class AS c ON c.oid = e.typrelid AND c.relkind <> 'c'
+    WHERE d.deptype IN ('n', 'a', 'i', 'P', 'S') AND d.refobjid >= 16384
+  ) AS x
+  WHERE (x.classid, x.objid) <> (x.refclassid, x.refobjid)
+  GROUP BY x.classid, x.objid, x.objsubid
+), object (identity, kind, classid, objid, objsubid, parent, definition, keyword, ref, owner, acl, acl_type,
+    own_settings, own_clear, removal, creation, foreign_key) AS (
+{arms}
 )
-SELECT identity, md5(definition) AS digest FROM (
-SELECT 'schema:' || quote_ident(n.nspname) AS identity,
-  concat_ws('|', pg_get_userbyid(s.nspowner),
-    (SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(coalesce(s.nspacl, acldefault('n', s.nspowner))) AS x),
-    obj_description(s.oid, 'pg_namespace')) AS definition
-FROM app AS n JOIN pg_namespace AS s ON s.oid = n.oid
-UNION ALL
-SELECT 'relation:' || r.ident,
-  concat_ws('|', r.relkind, pg_get_userbyid(r.relowner), acl.text, r.relrowsecurity, r.relforcerowsecurity,
-    r.relreplident, r.relpersistence, array_to_string(r.reloptions, ','), am.amname,
-    CASE WHEN r.relkind IN ('v', 'm') THEN pg_get_viewdef(r.oid) END, CASE WHEN r.relkind = 'm' THEN r.relispopulated END,
-    CASE WHEN r.relkind = 'p' THEN pg_get_partkeydef(r.oid) END, pg_get_expr(r.relpartbound, r.oid),
-    (SELECT string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno) FROM pg_inherits AS i WHERE i.inhrelid = r.oid),
-    obj_description(r.oid, 'pg_class'))
-FROM rel AS r LEFT JOIN acl ON acl.oid = r.oid LEFT JOIN pg_am AS am ON am.oid = r.relam
-UNION ALL
-SELECT 'column:' || r.ident || '.' || quote_ident(a.attname),
-  concat_ws('|', row_number() OVER (PARTITION BY r.oid ORDER BY a.attnum), format_type(a.atttypid, a.atttypmod), a.attnotnull,
-    a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid), a.attcollation::regcollation, a.attstorage,
-    a.attcompression, a.attstattarget, array_to_string(a.attoptions, ','), a.attislocal,
-    (SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(a.attacl) AS x), col_description(r.oid, a.attnum))
-FROM rel AS r
-JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE r.relkind <> 'S'
-UNION ALL
-SELECT 'sequence:' || r.ident,
-  concat_ws('|', s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle,
-    (SELECT d.refobjid::regclass || '.' || a.attname
-     FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-     WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')))
-FROM rel AS r JOIN pg_sequence AS s ON s.seqrelid = r.oid
-UNION ALL
-SELECT 'constraint:' || coalesce(con.conrelid::regclass::text, con.contypid::regtype::text) || '.' || quote_ident(con.conname),
-  concat_ws('|', pg_get_constraintdef(con.oid), con.convalidated, con.conislocal, obj_description(con.oid, 'pg_constraint'))
-FROM pg_constraint AS con JOIN app AS n ON n.oid = con.connamespace
-WHERE con.contype <> 't' AND (con.conrelid = 0 OR con.conrelid IN (SELECT oid FROM rel))
-UNION ALL
-SELECT 'constraint:' || con.conrelid::regclass || '.' || quote_ident(con.conname), pg_get_constraintdef(con.oid)
-FROM pg_constraint AS con JOIN rel AS r ON r.oid = con.confrelid
-WHERE con.contype = 'f' AND con.connamespace NOT IN (SELECT oid FROM app)
-UNION ALL
-SELECT 'index:' || i.indexrelid::regclass, concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered,
-  i.indisreplident, obj_description(i.indexrelid, 'pg_class'))
-FROM pg_index AS i JOIN rel AS r ON r.oid = i.indrelid
-UNION ALL
-SELECT 'trigger:' || format('%%I.%%I', n.nspname, c.relname) || '.' || quote_ident(t.tgname),
-  concat_ws('|', pg_get_triggerdef(t.oid), t.tgenabled, obj_description(t.oid, 'pg_trigger'))
-FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE NOT t.tgisinternal AND n.nspname !~ '^pg_'
-UNION ALL
-SELECT 'policy:' || format('%%I.%%I', n.nspname, c.relname) || '.' || quote_ident(p.polname),
-  concat_ws('|', p.polpermissive, p.polcmd,
-    (SELECT string_agg(coalesce(g.rolname, 'public'), ',' ORDER BY 1) FROM unnest(p.polroles) AS o(oid) LEFT JOIN pg_roles AS g ON g.oid = o.oid),
-    pg_get_expr(p.polqual, p.polrelid), '#', pg_get_expr(p.polwithcheck, p.polrelid), obj_description(p.oid, 'pg_policy'))
-FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-UNION ALL
-SELECT 'rule:' || r.ident || '.' || quote_ident(w.rulename), pg_get_ruledef(w.oid) || w.ev_enabled::text
-FROM pg_rewrite AS w JOIN rel AS r ON r.oid = w.ev_class
-WHERE w.rulename <> '_RETURN'
-UNION ALL
-SELECT 'function:' || f.ident,
-  concat_ws('|', CASE WHEN f.prokind = 'a' THEN
-      (SELECT concat_ws(',', g.aggtransfn, g.aggfinalfn, g.aggtranstype::regtype, g.agginitval, g.aggsortop::regoper) FROM pg_aggregate AS g WHERE g.aggfnoid = f.oid)
-    ELSE pg_get_functiondef(f.oid) END, pg_get_userbyid(f.proowner),
-    (SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(coalesce(f.proacl, acldefault('f', f.proowner))) AS x),
-    obj_description(f.oid, 'pg_proc'))
-FROM fn AS f
-UNION ALL
-SELECT 'type:' || format('%%I.%%I', n.nspname, t.typname),
-  concat_ws('|', t.typtype, pg_get_userbyid(t.typowner),
-    (SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid),
-    CASE WHEN t.typtype = 'd' THEN concat_ws('|', format_type(t.typbasetype, t.typtypmod), t.typnotnull, t.typdefault, t.typcollation::regcollation) END,
-    (SELECT concat_ws(',', g.rngsubtype::regtype, g.rngcollation::regcollation, g.rngsubdiff) FROM pg_range AS g WHERE g.rngtypid = t.oid),
-    (SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(coalesce(t.typacl, acldefault('T', t.typowner))) AS x),
-    obj_description(t.oid, 'pg_type'))
-FROM pg_type AS t JOIN app AS n ON n.oid = t.typnamespace
-WHERE t.typtype IN ('e', 'd', 'r', 'b') AND t.typcategory <> 'A'
-  AND NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_type'::regclass AND m.objid = t.oid)
-UNION ALL
-SELECT 'statistics:' || format('%%I.%%I', n.nspname, s.stxname), pg_get_statisticsobjdef(s.oid) || '|' || coalesce(s.stxstattarget::text, '')
-FROM pg_statistic_ext AS s JOIN app AS n ON n.oid = s.stxnamespace
-UNION ALL
-SELECT 'extension:' || quote_ident(e.extname), concat_ws('|', e.extversion, n.nspname)
-FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
-UNION ALL
-SELECT 'event trigger:' || quote_ident(e.evtname), concat_ws('|', e.evtevent, e.evtfoid::regprocedure, e.evtenabled, array_to_string(e.evttags, ','))
-FROM pg_event_trigger AS e
-UNION ALL
-SELECT 'publication:' || quote_ident(p.pubname), concat_ws('|', p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot)
-FROM pg_publication AS p
-UNION ALL
-SELECT 'publication member:' || quote_ident(p.pubname) || '.' || m.prrelid::regclass,
-  concat_ws('|', pg_get_expr(m.prqual, m.prrelid), m.prattrs)
-FROM pg_publication_rel AS m JOIN pg_publication AS p ON p.oid = m.prpubid
-UNION ALL
-SELECT 'publication schema:' || quote_ident(p.pubname) || '.' || quote_ident(n.nspname), ''
-FROM pg_publication_namespace AS m JOIN pg_publication AS p ON p.oid = m.pnpubid JOIN pg_namespace AS n ON n.oid = m.pnnspid
-UNION ALL
-SELECT 'default privileges:' || pg_get_userbyid(d.defaclrole) || '.' || coalesce(n.nspname, '') || '.' || d.defaclobjtype::text,
-  (SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(d.defaclacl) AS x)
-FROM pg_default_acl AS d LEFT JOIN pg_namespace AS n ON n.oid = d.defaclnamespace
-) AS object (identity, definition)
-ORDER BY 1
+SELECT {columns}
+FROM object AS o
+LEFT JOIN pg_description AS d ON d.objoid = o.objid AND d.classoid = o.classid AND d.objsubid = o.objsubid
+LEFT JOIN label ON label.objoid = o.objid AND label.classoid = o.classid AND label.objsubid = o.objsubid
+LEFT JOIN depends ON depends.objid = o.objid AND depends.classid = o.classid AND depends.objsubid = o.objsubid
+CROSS JOIN LATERAL (
+  SELECT CASE o.acl_type WHEN 'r' THEN 'TABLE' WHEN 's' THEN 'SEQUENCE' WHEN 'f' THEN 'ROUTINE' WHEN 'T' THEN 'TYPE'
+      WHEN 'S' THEN 'FOREIGN SERVER' ELSE o.keyword END || ' ' || CASE WHEN o.acl_type = 'f' AND o.ref LIKE '%%(*)'
+      THEN left(o.ref, -2) || ')' ELSE o.ref END AS granted_on,
+    CASE WHEN d.description IS NOT NULL THEN format('COMMENT ON %%s %%s IS ', o.keyword, o.ref) END AS comment_on,
+    acldefault(o.acl_type, o.owner) AS default_acl
+) AS says
+LEFT JOIN LATERAL (
+  SELECT
+    string_agg(format('REVOKE ALL ON %%s FROM %%s', says.granted_on, who.name), E';\n' ORDER BY base.place)
+      FILTER (WHERE NOT base.entry = ANY (coalesce(o.acl, says.default_acl))) AS revokes,
+    string_agg(format('GRANT ALL ON %%s TO %%s', says.granted_on, who.name), E';\n' ORDER BY base.place) AS grants
+  FROM unnest(says.default_acl) WITH ORDINALITY AS base (entry, place)
+  CROSS JOIN LATERAL (
+    SELECT DISTINCT CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS name
+    FROM aclexplode(ARRAY[base.entry]) AS x
+  ) AS who
+) AS standard ON o.acl IS NOT NULL OR o.acl_type = 'r' AND o.objid IN (SELECT attrelid FROM column_acl)
+LEFT JOIN LATERAL (
+  SELECT
+    string_agg(CASE WHEN x.grantor = o.owner THEN x.statement
+        ELSE format(E'SET LOCAL ROLE %%I;\n%%s;\nRESET ROLE', pg_get_userbyid(x.grantor), x.statement) END,
+      E';\n' ORDER BY x.attnum, x.place, x.is_grantable) AS grants,
+    string_agg(DISTINCT x.name, ', ') AS names
+  FROM (
+    SELECT a.attnum, a.place, g.grantor, g.is_grantable, who.name,
+      format('GRANT %%s ON %%s TO %%s%%s', string_agg(g.privilege_type || a.cols, ', ' ORDER BY g.privilege_type),
+        says.granted_on, who.name, CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' END) AS statement
+    FROM (
+      SELECT 0 AS attnum, '' AS cols, i.place, i.entry
+      FROM unnest(o.acl) WITH ORDINALITY AS i (entry, place)
+      WHERE NOT i.entry = ANY (says.default_acl)
+      UNION ALL
+      SELECT c.attnum, c.cols, i.place, i.entry
+      FROM column_acl AS c
+      CROSS JOIN LATERAL unnest(c.attacl) WITH ORDINALITY AS i (entry, place)
+      WHERE o.acl_type = 'r' AND c.attrelid = o.objid
+    ) AS a
+    CROSS JOIN LATERAL aclexplode(ARRAY[a.entry]) AS g
+    CROSS JOIN LATERAL (
+      SELECT CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END AS name
+    ) AS who
+    GROUP BY a.attnum, a.place, g.grantor, g.is_grantable, who.name
+  ) AS x
+) AS added ON o.acl IS NOT NULL OR o.acl_type = 'r' AND o.objid IN (SELECT attrelid FROM column_acl)
+CROSS JOIN LATERAL (
+  SELECT
+    ARRAY[CASE WHEN o.kind <> 'sequence' AND o.owner IS NOT NULL
+        THEN format('owner=ALTER %%s %%s OWNER TO %%I', o.keyword, o.ref, pg_get_userbyid(o.owner)) END]
+    || o.own_settings
+    || ARRAY[
+      'comment=' || says.comment_on || quote_literal(d.description),
+      'label=' || (SELECT string_agg(format('SECURITY LABEL FOR %%I ON %%s %%s IS %%L', p.name, o.keyword, o.ref, label.labels[p.n]), E';\n')
+        FROM unnest(label.providers) WITH ORDINALITY AS p (name, n)),
+      'acl=' || nullif(concat_ws(E';\n', standard.revokes, added.grants), '')
+    ] AS settings
+) AS list

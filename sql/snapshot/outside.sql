@@ -1,4 +1,4 @@
--- What is in no schema and so in no backup: roles, settings, the database's own properties, foreign servers,
+-- What is in no schema and so in no backup: roles, settings, the database's own properties, user mappings,
 -- subscriptions; and which file a table of another schema lies in: TRUNCATE gives it a new one.
 -- Left out are the roles that the Supabase CLI makes for its logins.
 SELECT identity, md5(definition) AS digest FROM (
@@ -24,12 +24,6 @@ SELECT 'database:' || quote_ident(d.datname), concat_ws('|', pg_get_userbyid(d.d
     shobj_description(d.oid, 'pg_database'))
 FROM pg_database AS d
 WHERE d.datname = current_database()
-UNION ALL
-SELECT 'foreign data wrapper:' || quote_ident(w.fdwname), concat_ws('|', pg_get_userbyid(w.fdwowner), w.fdwoptions, w.fdwacl)
-FROM pg_foreign_data_wrapper AS w
-UNION ALL
-SELECT 'foreign server:' || quote_ident(s.srvname), concat_ws('|', pg_get_userbyid(s.srvowner), s.srvtype, s.srvversion, s.srvoptions, s.srvacl)
-FROM pg_foreign_server AS s
 UNION ALL
 SELECT 'user mapping:' || quote_ident(u.usename) || ' on ' || quote_ident(u.srvname), array_to_string(u.umoptions, '|')
 FROM pg_user_mappings AS u

@@ -1,0 +1,2 @@
+-- All objects were read.
+CLOSE deploy_agent_objects

@@ -1,0 +1,2 @@
+-- The next objects.
+FETCH 500 FROM deploy_agent_objects
