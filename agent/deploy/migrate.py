@@ -60,10 +60,10 @@ async def _prepare(run: Run, session: Session) -> None:
     async with session.transaction():
         await session.run(sql.load("ledger/open"))
         await session.run(sql.load("ledger/enter"), {"deploy_id": run.deploy_id})
-    schemas = await application_schemas(session, run.deps.options.schemas)
-    run.watched = tuple(
-        row["oid"] for row in await session.rows(sql.load("ledger/watched"), {"schemas": list(schemas)})
-    )
+        schemas = {"schemas": list(await application_schemas(session, run.deps.options.schemas))}
+        await session.run(sql.load("ledger/note_relations"), schemas)
+    run.watched = tuple(row["oid"] for row in await session.rows(sql.load("ledger/watched"), schemas))
+    run.ours = tuple(row["oid"] for row in await session.rows(sql.load("ledger/ours")))
 
 
 async def _all_or_nothing(run: Run, scripts: Sequence[Script]) -> None:

@@ -152,7 +152,7 @@ def history_row(session: Session, script: Script) -> list[str]:
 def seal(run: Run, session: Session, scripts: Sequence[Script]) -> str:
     """Nothing that the files did has taken lock, fence or history rows away."""
     versions = [script.migration.version for script in scripts]
-    named = {"deploy_id": run.deploy_id, "versions": versions, "watched": list(run.watched)}
+    named = {"deploy_id": run.deploy_id, "versions": versions, "watched": list(run.watched), "ours": list(run.ours)}
     return session.bind(sql.load("ledger/seal"), named)
 
 

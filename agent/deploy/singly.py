@@ -9,12 +9,18 @@ from agent.deploy.checking import check, checks_inside
 from agent.deploy.deps import Run, Stop, failure_of
 from agent.deploy.sending import announce, applied, blame, fence, place, prelude, recorded
 from agent.errors import StatementError, TargetError
-from agent.ports import Session
+from agent.ports import Row, Session
 
 SINGLY = "singly"
 """Evidence that a file was begun which runs statement by statement: what of it has committed is in doubt."""
 
-_WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "SELECT", "DO", "EXECUTE", "ALTER ROLE", "ALTER USER"})
+# Of these the written tables are asked for. Nothing else but CALL writes rows.
+_WRITES = frozenset(
+    {
+        *("INSERT", "UPDATE", "DELETE", "MERGE", "SELECT", "DO", "EXECUTE", "ALTER ROLE", "ALTER USER"),
+        *("TRUNCATE TABLE", "COPY", "CREATE TABLE", "ALTER TABLE"),
+    }
+)
 
 
 async def run_singly(run: Run, script: Script) -> None:
@@ -72,7 +78,9 @@ async def _one_statement(run: Run, ledger: Session, script: Script, index: int) 
     session = await run.session()
     piece = script.pieces[index - 1]
     key = {"deploy_id": run.deploy_id, "version": script.migration.version, "statement": index}
-    await ledger.run(sql.load("ledger/start_statement"), key)
+    fact = script.facts[index - 1]
+    writes = fact.tag in _WRITES or fact.tag == "CALL"
+    await ledger.run(sql.load("ledger/start_statement"), {**key, "writes": writes})
     began = run.deps.clock.now()
     run.interruptible = True
     try:
@@ -86,10 +94,12 @@ async def _one_statement(run: Run, ledger: Session, script: Script, index: int) 
         raise Stop(failure_of(error, statement=index, **place(script))) from error
     finally:
         run.interruptible = False
-    if written:
-        await ledger.run(sql.load("ledger/wrote_outside"), {**key, "names": written})
-    await ledger.run(sql.load("ledger/finish_statement"), key)
-    fact = script.facts[index - 1]
+    if writes:
+        unseen = written is None
+        written = written or {"names": [], "id": None, "touched": [], "replaced": []}
+        await ledger.run(sql.load("ledger/wrote"), {**key, **written, "unseen": unseen})
+        writes = unseen or written["id"] is not None
+    await ledger.run(sql.load("ledger/finish_statement"), {**key, "writes": writes})
     run.emitter.emit(
         EventKind.STATEMENT,
         f"{fact.tag} ({index} of {len(script.pieces)})",
@@ -102,16 +112,17 @@ async def _one_statement(run: Run, ledger: Session, script: Script, index: int) 
     )
 
 
-async def _send_alone(run: Run, session: Session, script: Script, index: int) -> list[str]:
-    """Run one statement by itself; the tables outside the backup that it wrote to.
+async def _send_alone(run: Run, session: Session, script: Script, index: int) -> Row | None:
+    """Run one statement by itself; what it wrote, as sql/ledger/written.sql says it, or None: that is not known.
 
-    The counters are gone once it has committed, so they are read in the same message, which makes one transaction of
-    the two. Only where that changes nothing: not for what may end a transaction or must not be in one.
+    Counters and locks are gone once it has committed, so they are read in the same message, which makes one
+    transaction of the two. Only where that changes nothing: not for what may end a transaction or must not be in one.
     """
     text, fact = script.pieces[index - 1].text, script.facts[index - 1]
     calls = fact.tag == "DO" and "CALL" in text.upper()
     if fact.tag not in _WRITES or fact.control or fact.runs_alone or calls:
         await session.run(text)
-        return []
+        return None
     question = session.bind(sql.load("ledger/written"), {"watched": list(run.watched)})
-    return [row["name"] for row in await session.rows(f"{text}\n;\n{question}")]
+    [written] = await session.rows(f"{text}\n;\n{question}")
+    return written

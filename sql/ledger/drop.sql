@@ -1,5 +1,6 @@
 -- Leave nothing behind (one script).
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_proof;
+DROP TABLE IF EXISTS supabase_migrations.deploy_agent_relation;
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_file;
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_ledger;
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_fence

@@ -1,13 +1,18 @@
 -- The last words of a transaction: nothing that its files did may have taken away the deploy lock, the fence or their
--- history rows; and what they wrote outside the backup is noted. The counters are this session's own, of the message
--- that is being run (PostgreSQL documentation, "The Cumulative Statistics System": pg_stat_get_xact_…).
+-- history rows; and what they wrote is noted: outside the backup, to which relations (rows are written under
+-- RowExclusiveLock, which is kept until the end), under which transaction ids. The counters are this session's own, of
+-- the message that is being run, and count what was tried (PostgreSQL documentation, "Table-Level Locks", "The
+-- Cumulative Statistics System": pg_stat_get_xact_…). 16384: the first OID that is not Postgres's own.
 -- Few queries, since a DO block plans each of them anew; `hold` has locked the fence's row already.
 DO $seal$
 DECLARE
   found record;
   written text[] := '{}';
+  inner_ids integer;  -- how many subtransactions have ids of their own, under which rows may be written
+  last bigint;  -- an id that comes after all of them
 BEGIN
   SELECT
+    pg_catalog.pg_current_xact_id()::text::bigint AS top,
     pg_catalog.pg_try_advisory_lock(x'6465706c6f796131'::bigint) AS locked,
     EXISTS (
       SELECT FROM supabase_migrations.deploy_agent_fence WHERE deploy_id = %(deploy_id)s AND state = 'open'
@@ -20,8 +25,22 @@ BEGIN
       WHERE pg_catalog.pg_stat_get_xact_tuples_updated(watched.oid) > 0
         OR watched.oid <> 1260 AND (pg_catalog.pg_stat_get_xact_tuples_inserted(watched.oid) > 0  -- 1260: pg_authid
           OR pg_catalog.pg_stat_get_xact_tuples_deleted(watched.oid) > 0)
-    ) AS hit
-  INTO found;
+    ) AS hit,
+    wrote.touched,
+    wrote.replaced
+  INTO found
+  FROM (
+    SELECT
+      pg_catalog.array_agg(l.relation) AS touched,
+      pg_catalog.array_agg(l.relation) FILTER (
+        WHERE pg_catalog.pg_stat_get_xact_tuples_updated(l.relation) > 0
+          OR pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation) > 0
+          OR pg_catalog.current_setting('track_counts') = 'off'
+      ) AS replaced
+    FROM pg_catalog.pg_lock_status() AS l
+    WHERE l.pid = pg_catalog.pg_backend_pid() AND l.mode = 'RowExclusiveLock'
+      AND l.relation >= 16384 AND l.relation <> ALL (%(ours)s::oid[])
+  ) AS wrote;
   IF NOT found.locked THEN
     RAISE EXCEPTION 'the file released the deploy lock, and another deploy has taken it' USING ERRCODE = 'DA002';
   ELSIF NOT found.fenced THEN
@@ -36,8 +55,34 @@ BEGIN
       WHERE c.oid = ANY (found.hit)
     );
   END IF;
-  INSERT INTO supabase_migrations.deploy_agent_file (deploy_id, version, state, wrote_outside)
-  SELECT %(deploy_id)s, version, 'applied', written FROM pg_catalog.unnest(%(versions)s::text[]) AS version
-  ON CONFLICT (deploy_id, version) DO UPDATE SET state = 'applied';
+  INSERT INTO supabase_migrations.deploy_agent_file AS file (deploy_id, version, state, wrote_outside, own_ids)
+  SELECT %(deploy_id)s, version, 'applied', written, int8multirange(int8range(found.top, found.top, '[]'))
+  FROM pg_catalog.unnest(%(versions)s::text[]) AS version
+  ON CONFLICT (deploy_id, version) DO UPDATE SET state = 'applied', own_ids = file.own_ids + excluded.own_ids;
+  IF found.touched IS NULL THEN
+    RETURN;
+  END IF;
+  IF pg_catalog.current_setting('server_version_num')::integer >= 160000 THEN
+    PERFORM pg_catalog.pg_stat_clear_snapshot();
+    SELECT CASE WHEN NOT s.subxact_overflowed THEN s.subxact_count END INTO inner_ids
+    FROM pg_catalog.pg_stat_get_backend_idset() AS b (id)
+    CROSS JOIN LATERAL pg_catalog.pg_stat_get_backend_subxact(b.id) AS s
+    WHERE pg_catalog.pg_stat_get_backend_pid(b.id) = pg_catalog.pg_backend_pid();
+  END IF;
+  IF inner_ids IS DISTINCT FROM 0 THEN
+    BEGIN  -- one more of them, whose id comes after all others
+      UPDATE supabase_migrations.deploy_agent_file SET state = 'applied'
+      WHERE deploy_id = %(deploy_id)s AND version = (%(versions)s::text[])[1] RETURNING xmin::text::bigint INTO last;
+    EXCEPTION WHEN assert_failure THEN
+      RAISE;
+    END;
+    last := found.top + (last - found.top %% 4294967296 + 4294967296) %% 4294967296;  -- xmin is its lower 32 bits
+  END IF;
+  UPDATE supabase_migrations.deploy_agent_file SET
+    touched = touched || found.touched,
+    replaced = replaced || coalesce(found.replaced, '{}'),
+    own_ids = own_ids + CASE WHEN last - found.top - 1 = inner_ids THEN int8multirange(int8range(found.top, last)) ELSE '{}' END,
+    unsure_ids = unsure_ids + CASE WHEN last - found.top - 1 > coalesce(inner_ids, 0) THEN int8multirange(int8range(found.top + 1, last)) ELSE '{}' END
+  WHERE deploy_id = %(deploy_id)s AND version = ANY (%(versions)s::text[]);
 END
 $seal$
