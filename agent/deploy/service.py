@@ -131,13 +131,17 @@ async def restore(deps: Deps, name: str, emit: Emit) -> BackupRecord:
 
 
 async def no_deploy_runs(deps: Deps) -> None:
-    """Raises BusyError `busy.deploying` if a deploy of the project is not final."""
+    """Raises BusyError `busy.deploying` if a deploy of the project is not final; it says which, whose, and how far."""
     running = await deps.store.deploys(project=deps.options.project, states=OPEN_STATES, limit=1)
     if running:
+        one = running[0]
         raise BusyError(
-            f"deploy {running[0].id} is {running[0].state}",
+            f"deploy {one.id} of {one.project} is not over: asked for by {one.request.requested_by} at "
+            f"{one.created_at:%Y-%m-%d %H:%M:%S} UTC, in state {one.state} since {one.updated_at:%H:%M:%S}",
             code="busy.deploying",
-            hint=f"Follow it with `deploy-agent status`, or stop it with `deploy-agent cancel {running[0].id}`.",
+            hint=f"Follow it with `deploy-agent events {one.id} --follow`, or stop it with "
+            f"`deploy-agent cancel {one.id}`; then try again.",
+            where={"deploy_id": one.id},
         )
 
 

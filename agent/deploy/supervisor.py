@@ -172,8 +172,12 @@ async def queue(deps: Deps, request: DeployRequest) -> Deploy:
     """Record a deploy for whoever runs the engine.
 
     Raises:
-        BusyError: `busy.deploying`: another one is not final yet.
+        BusyError: `busy.deploying`: another one is not final yet; it says which, whose, and how far it is.
     """
     suffix = "".join(secrets.choice("23456789abcdefghjkmnpqrstuvwxyz") for _ in range(4))
     now = deps.clock.now()
-    return await deps.store.create(service.deploy_id(now, suffix), request, now=now)
+    try:
+        return await deps.store.create(service.deploy_id(now, suffix), request, now=now)
+    except BusyError:
+        await service.no_deploy_runs(deps)
+        raise  # it has just ended

@@ -17,7 +17,7 @@ import pytest
 
 from agent.edges.scheduler import Cron, Schedule
 from agent.edges.store import open_store
-from agent.errors import UnfinishedError
+from agent.errors import BusyError, UnfinishedError
 from tests.conftest import TEMPLATE
 from tests.support.aside import run_aside
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
@@ -158,6 +158,12 @@ def test_one_deploy_at_a_time_and_none_while_it_is_cancelled(shared: Shared) -> 
         shared.agent.wait_until(waiting)
         second = shared.agent.http.post("/api/v1/deploys")
         assert (second.status_code, second.json()["code"]) == (409, "busy.deploying")
+        by_hand = run(shared.config, "deploy", "--json")
+        assert by_hand.returncode == BusyError.exit_code
+        told = json.loads(by_hand.stdout)["error"]
+        assert told["where"] == {"deploy_id": deploy_id}
+        assert f"deploy {deploy_id} of test is not over: asked for by api at " in told["message"]
+        assert "in state migrate since" in told["message"]
         backup = shared.agent.http.post("/api/v1/backups")
         assert (backup.status_code, backup.json()["code"]) == (409, "busy.deploying")
         assert shared.agent.get("/status")["running"]["id"] == deploy_id

@@ -112,7 +112,8 @@ class _Canceller:
             self._shown.end(self._deploy)
         if deploy.request.requested_by != "cli" or deploy.state.value != "queued":
             self._shown.say(
-                f"An earlier agent left deploy {deploy.id} ({deploy.state}); it is brought to its end first."
+                f"Deploy {deploy.id}, asked for by {deploy.request.requested_by}, is in state {deploy.state}; "
+                "it is brought to its end first."
             )
         self._deploy = deploy
         self._ui.interrupts.listener = self._interrupted
