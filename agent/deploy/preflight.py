@@ -193,7 +193,7 @@ async def _look_at_tools(session: Session, tools: PgTools) -> list[Finding]:
 
 async def _look_at_target(objects: ObjectStore, clock: Clock) -> list[Finding]:
     """Write a small object, read it back, remove it."""
-    key = f"preflight/{clock.now():%Y%m%dT%H%M%S%f}"
+    key = f"preflight-{clock.now():%Y%m%dT%H%M%S%f}.probe"
     content = key.encode()
     try:
         await objects.put_bytes(key, content)

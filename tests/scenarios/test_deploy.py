@@ -63,6 +63,18 @@ async def test_success(project, strategy: str) -> None:
     )
 
 
+async def test_only_the_backup_stays_in_the_backups_folder(project) -> None:
+    database, folder = project
+    write_migrations(folder, GOOD)
+    settings = make_settings(database.url, folder)
+
+    outcome = await deploy(settings)
+
+    backups = folder / "state" / "backups"
+    assert [path.name for path in backups.iterdir()] == ["test"]
+    assert [path.name for path in (backups / "test").iterdir()] == [outcome.deploy.backup_id]
+
+
 async def test_nothing_to_do(project) -> None:
     database, folder = project
     write_migrations(folder, GOOD)
