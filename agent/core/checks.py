@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from agent.core import patterns
 from agent.core.catalog_checks import (
     ColumnCheck,
     ConstraintCheck,
@@ -45,7 +46,7 @@ class Expect(Entry):
 
     value: Any = None
     """The only column of the only row equals this; `null` means NULL. Short form: `expect: 0`."""
-    tolerance: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?\s*%?$")] | None = None
+    tolerance: Annotated[str, Field(pattern=patterns.TOLERANCE)] | None = None
     """With `value`: how far off the number may be, as a number (`5`) or in percent of `value` (`2%`)."""
     rows: RangeOfNumbers | None = None
     """How many rows there are: `4`, `1..5`, `<=3`, `1..`."""
@@ -147,7 +148,7 @@ class PerformanceCheck(Entry):
 class JsonExpect(Entry):
     """One value inside a JSON answer."""
 
-    path: Annotated[str, Field(pattern=r"^[^.\[\]]+(\.[^.\[\]]+)*$")]
+    path: Annotated[str, Field(pattern=patterns.JSON_PATH)]
     """Keys and positions with dots between: `0.id`, `data.items.0.name`."""
     equals: Any = None
     """The value there."""
@@ -160,7 +161,7 @@ class HttpCheck(Entry):
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
     """The method."""
-    url: Annotated[str, Field(pattern=r"^(https?://|\$\{)")]
+    url: Annotated[str, Field(pattern=patterns.URL)]
     """The address, such as `${SUPABASE_URL}/rest/v1/tracks?select=id&limit=1`."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Request headers, such as `apikey: ${SUPABASE_ANON_KEY}`."""

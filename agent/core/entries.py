@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$")]
-Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
+from agent.core import patterns
+
+Id = Annotated[str, Field(pattern=patterns.ID)]
+Name = Annotated[str, Field(pattern=patterns.WHOLE_NAME)]
 Text = Annotated[str, Field(min_length=1)]
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from agent.core import patterns
 from agent.core.checks import Check
 from agent.core.entries import Entry, Name, Text
 from agent.core.models import Failure, Finding, Severity
@@ -25,12 +26,12 @@ def _version(value: Any) -> Any:  # noqa: ANN401 - whatever the YAML holds
     return value
 
 
-Version = Annotated[str, BeforeValidator(_version, json_schema_input_type=str | int), Field(pattern=r"^[0-9]+$")]
+Version = Annotated[str, BeforeValidator(_version, json_schema_input_type=str | int), Field(pattern=patterns.VERSION)]
 """The digits a migration file's name begins with, as text: `20250122000000`, `012`."""
 
 Versions = Annotated[tuple[Version, ...], BeforeValidator(as_list, json_schema_input_type=str | int | list[str | int])]
 SqlStates = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[0-9A-Z]{2}([0-9A-Z]{3})?$")], ...],
+    tuple[Annotated[str, Field(pattern=patterns.SQLSTATE)], ...],
     BeforeValidator(as_list, json_schema_input_type=str | list[str]),
 ]
 Cause = Literal["statement", "check", "cancelled", "lost_connection", "preflight", "snapshot", "backup", "agent"]
@@ -184,13 +185,13 @@ class MigrationRunbook(Entry):
 class Metric(Entry):
     """Numbers collected after the deploy, one gauge per row."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")]
+    name: Annotated[str, Field(pattern=patterns.METRIC)]
     """A Prometheus name with a unit at its end where there is one: `user_media_size_bytes`."""
     help: Text
     """One line."""
     sql: Text
     """One query."""
-    labels: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], ...], BeforeValidator(list)] = ()
+    labels: Annotated[tuple[Annotated[str, Field(pattern=patterns.METRIC)], ...], BeforeValidator(list)] = ()
     """Columns that become labels."""
     value: str | None = None
     """The column that holds the number. Default: the only one that is no label."""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from agent.core.checks import Check
+from agent.core.patterns import in_words
 from agent.core.runbook import Runbook
 from agent.core.runbook_rules import Slip, slips_of
 from agent.core.yaml_text import Document, Path, Place, read_yaml
@@ -47,7 +48,7 @@ def load_runbook(text: str, *, name: str) -> Runbook:
     try:
         runbook = Runbook.model_validate(document.data)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=True)
+        details = error.errors(include_url=False, include_input=True)
         raise _error([_problem(detail, document) for detail in details], name) from error
     slips = list(slips_of(runbook))
     if slips:
@@ -102,6 +103,9 @@ def _problem(detail: ErrorDetails, document: Document) -> Problem:
     while path and not isinstance(_at(document.data, path[:-1]), dict | list):
         path = path[:-1]  # the model's own steps, which the author did not write: `expected: 1m` is kept as {any: 1m}
     field, place = dotted(path), document.place(path)
+    if detail["type"] == "string_pattern_mismatch":
+        says = f"{field}: {detail['input']!r} does not fit: {in_words(detail['ctx']['pattern'])}"
+        return Problem(place, "runbook.bad_value", says, "", field)
     message = detail["msg"].removeprefix("Value error, ")
     code = "runbook.wrong_type" if detail["type"].endswith(("_type", "_parsing")) else "runbook.bad_value"
     given = detail["input"]

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from agent.core.patterns import in_words
 from agent.errors import InputError
 from agent.settings.models import ENV_PREFIX, Settings
 
@@ -253,7 +254,7 @@ def _variable_for(loc: Loc) -> str | None:
 
 def _explained(error: ValidationError, document: CommentedMap, path: Path | None) -> InputError:
     """The first thing that is wrong, with its place; the others are counted. Values are never quoted."""
-    details = error.errors(include_url=False, include_input=False, include_context=False)
+    details = error.errors(include_url=False, include_input=False)
     first = next((each for each in details if each["type"] == "extra_forbidden"), details[0])
     loc: Loc = tuple(first["loc"])
     field = ".".join(str(part) for part in loc)
@@ -279,6 +280,8 @@ def _explained(error: ValidationError, document: CommentedMap, path: Path | None
             where=where,
         )
     reason = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "string_pattern_mismatch":
+        reason = in_words(first["ctx"]["pattern"])
     reason = reason[0].lower() + reason[1:] if reason[:1].isupper() else reason
     return InputError(
         f"{origin}{field} is not valid: {reason}{more}",

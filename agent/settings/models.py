@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from agent.core import patterns
 from agent.core.models import Strategy
 from agent.core.redaction import MASK, redact
 from agent.core.restore_policy import Policy, Restore
@@ -20,7 +21,7 @@ from agent.errors import AgentError, InputError
 from agent.settings.database_url import check_database_url, passwords_in, project_of, supabase_ref
 
 ENV_PREFIX = "DEPLOY_AGENT_"
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Name = Annotated[str, StringConstraints(pattern=patterns.LABEL)]
 TOLD_STATES = (State.PREFLIGHT, State.ROLLING_BACK, State.RESTORING, *(each for each in State if each in FINAL))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.models import Failure
+from agent.core.patterns import WORDS
 from agent.core.queries import bind, same_expression
 from agent.core.runbook import Runbook
 from agent.core.runbook_io import json_schema, load_runbook
 from agent.core.units import Range, duration, parse_duration, parse_range, parse_span
 from agent.errors import InputError
+from agent.settings import Settings
 from tests.support import generated
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "config" / "runbook.example.yaml"
@@ -117,7 +120,22 @@ MISTAKES: list[tuple[str, str, int, int, str, str]] = [
     ("runbook.bad_value", "rollback: {complete: {impact: x}}", 3, 22, "exactly one of sql, file", ""),
     ("runbook.bad_value", "metrics: [{name: rows_total, help: x, sql: select 1}]", 3, 11, "_total is kept for", ""),
     ("runbook.bad_value", "metrics: [{name: n, help: x, sql: select 1, labels: [le]}]", 3, 11, "le is reserved", ""),
-    ("runbook.bad_value", "snapshot: [{name: two words, sql: select 1}]", 3, 19, "pattern", ""),
+    (
+        "runbook.bad_value",
+        "snapshot: [{name: two words, sql: select 1}]",
+        3,
+        19,
+        "snapshot[0].name: 'two words' does not fit: use letters, digits and '_', and do not begin with a digit",
+        "",
+    ),
+    (
+        "runbook.bad_value",
+        "checks: [{id: a b, sql: select 1, expect: 1}]",
+        3,
+        15,
+        "checks[0].id: 'a b' does not fit: use letters, digits, '_', '.', ':' and '-', at most 100",
+        "",
+    ),
     ("runbook.duplicate_key", "checks: []\nchecks: []", 4, 1, "'checks' is given twice", "line 3"),
     ("runbook.malformed_yaml", "a: [1", 3, 6, "not valid YAML", "indentation"),
     ("runbook.malformed_yaml", "a: b: c", 3, 5, "mapping values are not allowed", ""),
@@ -376,3 +394,19 @@ def test_placeholders_are_bound_outside_quotes_only() -> None:
 )
 def test_expressions_as_written_and_as_postgres_stores_them(written: str, stored: str, same: bool) -> None:
     assert same_expression(written, stored) is same
+
+
+def patterns_in(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if isinstance(pattern := schema.get("pattern"), str):
+            yield pattern
+        for value in schema.values():
+            yield from patterns_in(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from patterns_in(value)
+
+
+def test_every_pattern_has_words() -> None:
+    used = {*patterns_in(json_schema()), *patterns_in(Settings.model_json_schema())}
+    assert used <= set(WORDS)

@@ -110,6 +110,12 @@ def test_the_variables_of_a_kubernetes_service_are_not_ours(monkeypatch: pytest.
     assert load_settings().http.port == 8080
 
 
+def test_a_name_that_does_not_fit_is_told_in_words():
+    message = refused(write("project: UPPER\n")).message
+    assert "project is not valid: use small letters, digits" in message
+    assert "^" not in message
+
+
 @pytest.mark.parametrize(
     ("text", "code", "line"),
     [
