@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
+from agent.core.aside import Aside
 from agent.core.backups import Manifest
 from agent.core.models import (
     BackupRecord,
@@ -286,6 +287,26 @@ class Agent:
         async with AsyncExitStack() as stack:
             await self._engine(stack)
             return await service.restore(self._deps, backup_id, on_event)
+
+    async def restore_to(
+        self,
+        backup_id: str,
+        url: SecretStr,
+        *,
+        overwrite: bool,
+        jobs: int | None,
+        on_event: Callable[[NewEvent], None],
+    ) -> Aside:
+        """Restore a backup into another database, and compare it there; `jobs`: None takes `backup.jobs`."""
+        return await service.restore_to(
+            self._deps,
+            backup_id,
+            target=PsycopgTarget(url, connect_timeout_s=round(self._settings.connect_timeout_s)),
+            tools=PostgresTools(url, folder=self._settings.tools_dir),
+            overwrite=overwrite,
+            jobs=jobs or self._settings.backup.jobs,
+            emit=on_event,
+        )
 
     async def verify(self, on_event: Callable[[NewEvent], None]) -> list[CheckResult]:
         """Run the runbook's final checks now."""

@@ -7,6 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from agent.core.aside import Aside
     from agent.core.backups import Manifest
     from agent.core.models import BackupRecord, CheckResult, Deploy, DeployRequest, Event, Finding, NewEvent
     from agent.core.planning import Plan
@@ -68,6 +71,18 @@ class Service(Protocol):
 
     async def restore(self, backup_id: str, on_event: Callable[[NewEvent], None]) -> BackupRecord:
         """Bring the application's schemas back to a backup, in place; returns the safety backup taken first."""
+        ...
+
+    async def restore_to(
+        self,
+        backup_id: str,
+        url: SecretStr,
+        *,
+        overwrite: bool,
+        jobs: int | None,
+        on_event: Callable[[NewEvent], None],
+    ) -> Aside:
+        """Restore a backup into another database, and compare it there."""
         ...
 
     async def verify(self, on_event: Callable[[NewEvent], None]) -> list[CheckResult]:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from agent import sql
+from agent.core.aside import Aside
 from agent.core.models import (
     BackupRecord,
+    BackupState,
     CheckResult,
     Deploy,
     DeployRequest,
@@ -19,6 +21,7 @@ from agent.core.models import (
 from agent.core.planning import Plan
 from agent.core.preflight import finding_of
 from agent.core.states import FINAL, State
+from agent.deploy.aside import restore_aside
 from agent.deploy.backup import take_backup
 from agent.deploy.checks import read_values, run_checks
 from agent.deploy.deps import Deps, take_lock
@@ -29,6 +32,7 @@ from agent.deploy.preflight import run_preflight
 from agent.deploy.restore import restore_in_place
 from agent.deploy.snapshot import application_schemas, exported, read_history, take_snapshot
 from agent.errors import AgentError, BusyError, InputError, NotFoundError, WaitTimeoutError
+from agent.ports import PgTools, Target
 
 OPEN_STATES = tuple(sorted(set(State) - FINAL))
 
@@ -128,6 +132,37 @@ async def restore(deps: Deps, name: str, emit: Emit) -> BackupRecord:
             emit=emit,
         )
     return safety
+
+
+async def restore_to(
+    deps: Deps, name: str, *, target: Target, tools: PgTools, overwrite: bool, jobs: int, emit: Emit
+) -> Aside:
+    """Restore a backup into another database, under that one's deploy lock; see `aside.restore_aside`.
+
+    One that arrived whole and equal counts as verified.
+
+    Raises:
+        BusyError: `busy.locked`: a deploy is running there.
+        BackupError, TargetError, StatementError: it was not restored.
+    """
+    record = await find_backup(deps, name)
+    async with target.session(purpose="restore") as session:
+        await take_lock(session, deps.clock)
+        done = await restore_aside(
+            source=deps.target,
+            target=target,
+            tools=tools,
+            objects=deps.objects,
+            backup=record,
+            options=deps.backup,
+            overwrite=overwrite,
+            jobs=jobs,
+            clock=deps.clock,
+            emit=emit,
+        )
+    if done.complete:
+        await deps.store.set_backup_state(record.id, BackupState.VERIFIED, now=deps.clock.now())
+    return done
 
 
 async def no_deploy_runs(deps: Deps) -> None:

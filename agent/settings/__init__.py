@@ -1,6 +1,6 @@
 """The agent's settings: environment over file over defaults; see config/agent.example.yaml for each."""
 
-from agent.settings.load import load_settings
+from agent.settings.load import load_settings, other_database_url
 from agent.settings.models import (
     ENV_PREFIX,
     BackupSettings,
@@ -30,4 +30,5 @@ __all__ = [
     "WatchMode",
     "WatchSettings",
     "load_settings",
+    "other_database_url",
 ]

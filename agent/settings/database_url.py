@@ -13,15 +13,25 @@ _DIRECT = re.compile(r"db\.([a-z0-9]{20})\.supabase\.(?:co|red|in)")
 _POOLER_USER = re.compile(r"\w+\.([a-z0-9]{20})")
 
 
-def check_database_url(url: str) -> str:
+def check_database_url(url: str, *, field: str = "database_url") -> str:
     """The URL, if the agent can work with it.
+
+    Args:
+        field: what the user calls it.
 
     Raises:
         InputError: `settings.database_url`: not a PostgreSQL URL, or parts of it cannot be what was meant.
         TargetError: `target.transaction_pooler`: it leads to a pooler in transaction mode. Session settings, advisory
             locks and exported snapshots do not survive there, so no deploy would be safe.
     """
-    url = url.strip()
+    try:
+        return _checked(url.strip(), field)
+    except InputError as error:
+        message = f"{field} {error.message}"
+        raise InputError(message, code=error.code, hint=error.hint, where={"field": field}) from None
+
+
+def _checked(url: str, field: str) -> str:
     scheme, separator, _ = url.partition("://")
     if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
         raise _wrong("is not a PostgreSQL URL")
@@ -39,11 +49,11 @@ def check_database_url(url: str) -> str:
     query = parse_qs(parts.query)
     if port == _POOLER_PORT or str(_POOLER_PORT) in query.get("port", []) or query.get("pgbouncer") == ["true"]:
         raise TargetError(
-            f"database_url leads to a connection pooler in transaction mode (port {_POOLER_PORT}); session settings, "
+            f"{field} leads to a connection pooler in transaction mode (port {_POOLER_PORT}); session settings, "
             "advisory locks and exported snapshots do not survive there",
             code="target.transaction_pooler",
             hint="Use the direct connection or the session pooler: the same host with port 5432.",
-            where={"field": "database_url"},
+            where={"field": field},
         )
     return url
 
@@ -87,4 +97,4 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
 
 
 def _wrong(what: str, hint: str = _SHAPE) -> InputError:
-    return InputError(f"database_url {what}", code="settings.database_url", hint=hint, where={"field": "database_url"})
+    return InputError(what, code="settings.database_url", hint=hint)

@@ -17,6 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from agent.core.patterns import in_words
 from agent.errors import InputError
+from agent.settings.database_url import check_database_url
 from agent.settings.models import ENV_PREFIX, Settings
 
 CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
@@ -60,6 +61,33 @@ def load_settings(config: Path | None = None) -> Settings:
         ) from None  # the cause quotes the value
     except ValidationError as error:
         raise _explained(error, document, path) from None  # pydantic's error quotes the values
+
+
+def other_database_url(to: str, file: Path | None = None) -> SecretStr:
+    """The URL of another database than the settings': written out, `env(NAME)`, or in a file.
+
+    Args:
+        to: what `--to` says, or "".
+        file: what `--to-file` says, or None.
+
+    Raises:
+        InputError: `settings.secret_twice`, `settings.env_unset`, `settings.secret_file`, `settings.database_url`.
+        TargetError: `target.transaction_pooler`.
+    """
+    field = "--to" if to else "--to-file"
+    if to and file is not None:
+        raise _twice("--to and --to-file", {"field": field})
+    if call := _ENV_CALL.fullmatch(to.strip()):
+        to = os.environ.get(call[1], "")
+        if not to:
+            raise InputError(
+                f"--to wants the environment variable {call[1]}, which is not set",
+                code="settings.env_unset",
+                hint=f"Set {call[1]} to the database's URL.",
+                where={"field": field},
+            )
+    url = to if file is None else _read_secret(str(file), field, {"field": field})
+    return SecretStr(check_database_url(url, field=field))
 
 
 def _find(config: Path | None) -> Path | None:

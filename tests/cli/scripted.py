@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pydantic import SecretStr
+
+from agent.core.aside import Aside
 from agent.core.backups import Manifest, StoredFile
 from agent.core.migrations import read_folder
 from agent.core.models import (
@@ -171,6 +174,28 @@ class ScriptedAgent:
         self.asked.append(("restore", backup_id))
         on_event(NewEvent(kind=EventKind.LOG, message="restoring", at=START))
         return OLDER
+
+    async def restore_to(
+        self,
+        backup_id: str,
+        url: SecretStr,
+        *,
+        overwrite: bool,
+        jobs: int | None,
+        on_event: Callable[[NewEvent], None],
+    ) -> Aside:
+        self.asked.append(("restore_to", backup_id, url.get_secret_value(), overwrite, jobs))
+        data = {"what": "restore", "phase": "load", "done": 1, "total": 2}
+        on_event(NewEvent(kind=EventKind.PROGRESS, message="restore: 1 of 2 bytes", at=START, data=data))
+        return Aside(
+            backup_id=backup_id,
+            target="other.example:5432/postgres",
+            tables=12,
+            rows=34_567,
+            seconds=75,
+            left_out=("cron job refresh",),
+            unchecked_keys=("public.profiles profiles_id_fkey",),
+        )
 
     async def verify(self, on_event: Callable[[NewEvent], None]) -> list[CheckResult]:
         self._fail()

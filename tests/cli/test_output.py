@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -202,6 +203,39 @@ def test_restore_needs_a_yes(cli: Cli):
     done = cli.run("restore", "20260301", "--yes")
     assert cli.agent.asked == [("restore", "20260301T020003Z-tracks-posts")]
     assert "To undo this: deploy-agent restore 20260228T020000Z-tracks-posts" in done.stdout
+
+
+def test_restore_into_another_database(cli: Cli, golden: Golden, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    url, backup = "postgresql://postgres:s3cr3t-word@other.example/postgres", "20260301T020003Z-tracks-posts"
+    monkeypatch.setenv("OTHER_URL", url)
+    (tmp_path / "url").write_text(f"{url}\n")
+    done = cli.run("restore", "20260301", "--to", "env(OTHER_URL)", "--jobs", "4")
+    golden("restore-to", done.stdout)
+    assert "restore: 1 of 2 bytes" in done.stderr
+    assert cli.run("restore", "20260301", "--to-file", str(tmp_path / "url"), "--overwrite").exit_code == 3
+    assert cli.run("restore", "20260301", "--to", url, "--overwrite", "--yes", "--json").exit_code == 0
+    assert cli.agent.asked == [("restore_to", backup, url, False, 4), ("restore_to", backup, url, True, None)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--overwrite"], "input.no_other_database"),
+        (["--jobs", "2"], "input.no_other_database"),
+        (["--to", "env(NOT_THERE)"], "settings.env_unset"),
+        (["--to-file", "not-there"], "settings.secret_file"),
+        (["--to", "postgresql://postgres:s3cr3t-word@h/x", "--to-file", "x"], "settings.secret_twice"),
+        (["--to", "postgresql://postgres:s3cr3t/word@h/x"], "settings.database_url"),
+        (["--to", "mysql://postgres:s3cr3t-word@h/x"], "settings.database_url"),
+        (["--to", "postgresql://postgres:s3cr3t-word@h:6543/x"], "target.transaction_pooler"),
+    ],
+)
+def test_a_wrong_other_database(cli: Cli, arguments: list[str], code: str):
+    refused = cli.run("restore", "20260301", "--yes", *arguments)
+    assert refused.exit_code in {3, 4}
+    assert code in refused.stderr
+    assert "s3cr3t" not in refused.stdout + refused.stderr
+    assert cli.agent.asked == []
 
 
 def test_events(cli: Cli):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from agent.core.models import BackupRecord, NewEvent
 
 PANEL = "Backups"
+_PROGRESS_EVERY_S = 5.0
 BackupId = Annotated[str, typer.Argument(metavar="BACKUP", help="A backup's id, or the beginning of it.")]
 
 
@@ -30,14 +32,28 @@ def register(app: typer.Typer) -> None:
     command(app, "restore", rich_help_panel=PANEL)(restore)
 
 
-def _progress(ui: Ui) -> Callable[[NewEvent], None]:
-    """Shows what happens while it happens: lines on stderr, for people."""
+def _progress(ui: Ui, *, every_s: float = 0.0) -> Callable[[NewEvent], None]:
+    """Shows what happens while it happens: lines on stderr, for people.
+
+    Args:
+        every_s: how often at most a line says how far it is; 0: never.
+    """
     from agent.cli.live import lines
+    from agent.core.models import EventKind
+
+    told = 0.0
 
     def listen(event: NewEvent) -> None:
-        if not ui.as_json:
-            for line in lines(event):
-                ui.err.print(line, soft_wrap=True)
+        nonlocal told
+        if ui.as_json:
+            return
+        for line in lines(event):
+            ui.err.print(line, soft_wrap=True)
+        now = event.at.timestamp()
+        done = event.data.get("done") == event.data.get("total")
+        if event.kind is EventKind.PROGRESS and every_s and (done or now - told >= every_s):
+            told = now
+            ui.err.print(f"{event.at:%H:%M:%S}   {event.message}", style="dim", soft_wrap=True)
 
     return listen
 
@@ -117,13 +133,51 @@ async def prune(
 
 async def restore(
     ui: Ui,
+    *,
     backup_id: BackupId,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="URL",
+            help="Restore into this database instead, side by side. `env(NAME)` takes the URL from a variable, which "
+            "keeps its password out of the process list.",
+            show_default=False,
+        ),
+    ] = "",
+    to_file: Annotated[
+        Path | None, typer.Option("--to-file", metavar="FILE", help="As --to; the URL is in this file.")
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="With --to: that database need not be empty; its application schemas are replaced."
+        ),
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, max=64, help="With --to: connections at once. Default: backup.jobs."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Bring the application's schemas back to a backup, in place.
+    """Bring the application's schemas back to a backup: in place, or with --to in another database.
 
-    What is there now is backed up first. Rows written since the backup are then only in that safety backup.
+    In place, what is there now is backed up first. Rows written since the backup are then only in that safety backup.
+
+    With --to the other database is filled by several connections, then compared with the backup: rows, contents,
+    definitions. It must be empty; what Supabase itself has in a new project does not count.
     """
+    if to or to_file is not None:
+        await _restore_to(ui, backup_id, to, to_file, overwrite=overwrite, jobs=jobs, yes=yes)
+        return
+    if overwrite or jobs is not None:
+        from agent.errors import InputError
+
+        raise InputError(
+            "--overwrite and --jobs are for a restore into another database",
+            code="input.no_other_database",
+            hint="Name it with --to or --to-file, or leave them out to restore in place.",
+        )
     from agent.report.words import size
 
     async with ui.service() as agent:
@@ -139,3 +193,25 @@ async def restore(
         f"The database is back at {manifest.id}.",
         f"To undo this: deploy-agent restore {safety.id}",
     )
+
+
+async def _restore_to(
+    ui: Ui, backup_id: str, to: str, to_file: Path | None, *, overwrite: bool, jobs: int | None, yes: bool
+) -> None:
+    from agent.cli.render.aside import aside
+    from agent.settings import other_database_url
+
+    url = other_database_url(to, to_file)
+    async with ui.service() as agent:
+        manifest = await agent.backup_manifest(backup_id)
+        if overwrite:
+            ui.confirm(
+                "Drop what the application's schemas of the other database hold, and put the backup of "
+                f"{manifest.created_at:%Y-%m-%d %H:%M} UTC ({', '.join(manifest.schemas)}) there?",
+                yes=yes,
+            )
+        done = await agent.restore_to(
+            manifest.id, url, overwrite=overwrite, jobs=jobs, on_event=_progress(ui, every_s=_PROGRESS_EVERY_S)
+        )
+    ui.document({"restored": manifest.id, **done.model_dump(mode="json"), "complete": done.complete})
+    ui.show(aside(done))

@@ -1,0 +1,2 @@
+-- Rows that a restore put into a table that had none.
+DELETE FROM {table}

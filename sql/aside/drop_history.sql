@@ -1,0 +1,2 @@
+-- The history table that a restore made and that is taken back.
+DROP TABLE supabase_migrations.schema_migrations
