@@ -116,7 +116,7 @@ class EventKind(StrEnum):
     STEP_STARTED     step
     STEP_FINISHED    step, seconds, ok
     FINDING          code, hint, where
-    MIGRATION_STARTED   version, name, index, total, statements, mode
+    MIGRATION_STARTED   version, name, index, total, statements, mode, expected (low_s, high_s; or null)
     MIGRATION_FINISHED  version, name, index, total, seconds
     STATEMENT        version, index, total, line, tag, seconds
     NOTICE           version, level (NOTICE, WARNING, …), detail, hint

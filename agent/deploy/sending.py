@@ -190,15 +190,22 @@ def place(script: Script) -> dict[str, str]:
 def announce(run: Run, script: Script, *, others: int = 0) -> datetime:
     """Tell that a file begins; `others` are in the same message. Returns the time."""
     number, total = run.position(script.migration.version)
+    span = run.plan.expected.get(script.migration.version) if run.plan else None
+    message = f"applying {script.migration.file}"
+    if others:
+        message += f" and {others} more, in one message"
+    elif span is not None:
+        message += f", expected to take {span}"
     run.emitter.emit(
         EventKind.MIGRATION_STARTED,
-        f"applying {script.migration.file}" + (f" and {others} more, in one message" if others else ""),
+        message,
         version=script.migration.version,
         name=script.migration.name,
         index=number,
         total=total,
         statements=len(script.pieces),
         mode=script.mode.value,
+        expected=span.model_dump() if span is not None else None,
     )
     return run.deps.clock.now()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.core.models import CheckResult, Deploy, Event, EventKind, Failure, Finding, NewEvent, Severity, Verdict
 from agent.core.states import FINAL, State
+from agent.core.units import Span
 from agent.report.models import (
     BackupRow,
     CheckTally,
@@ -199,6 +200,7 @@ def _migration_started(story: Story, event: Event, data: dict[str, Any]) -> None
         status=Status.RUNNING,
         mode=str(data.get("mode", "")),
         statements=whole(data, "statements"),
+        expected=str(Span.model_validate(span)) if (span := data.get("expected")) else "",
         started_at=event.at,
     )
     story.progress, story.progress_from, story.waiting_for_lock = None, None, False

@@ -65,7 +65,10 @@ class PhaseRow(Model):
 
 
 class MigrationRow(Model):
-    """One pending migration of this deploy. `index` and `total` count from 1 over the deploy."""
+    """One pending migration of this deploy. `index` and `total` count from 1 over the deploy.
+
+    `expected`: how long the runbook says it takes at this volume of data, for people; or "".
+    """
 
     version: str
     name: str = ""
@@ -75,6 +78,7 @@ class MigrationRow(Model):
     mode: str = ""
     statements: int = 0
     statements_done: int = 0
+    expected: str = ""
     started_at: datetime | None = None
     duration_s: float | None = None
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from agent.bootstrap import open_agent, open_deps
+from agent.report.view import deploy_view
 from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
 
@@ -382,3 +383,21 @@ async def test_success_says_what_was_checked(project, strategy: str, runbook: st
 
     assert outcome.state == "succeeded", outcome.why
     assert outcome.of("state")[-1].message == said
+
+
+async def test_a_migration_begins_with_the_time_that_the_runbook_expects(project) -> None:
+    database, folder = project
+    write_migrations(folder, GOOD)
+    (folder / "deploy.yaml").write_text(
+        "version: 1\ntitle: Times\n"
+        "volumes: {measure: select count(*) from public.notes, ranges: {tiny: <10, small: '>=10'}}\n"
+        "migrations: [{version: '20260102000000', expected: {tiny: 1s, small: 15m..25m}}]\n"
+    )
+
+    outcome = await deploy(make_settings(database.url, folder), "per_migration")
+
+    assert outcome.state == "succeeded", outcome.why
+    told = {event.data["version"]: event.data["expected"] for event in outcome.of("migration_started")}
+    assert told == {"20260101000000": None, "20260102000000": {"low_s": 900, "high_s": 1500}}
+    [row] = [one for one in deploy_view(outcome.deploy, outcome.events).migrations if one.index == 2]
+    assert row.expected == "15 min to 25 min"

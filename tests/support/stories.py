@@ -139,7 +139,7 @@ class Storyteller:
             seconds=seconds,
         )
 
-    def begin(self, version: str, *, statements: int = 3) -> Storyteller:
+    def begin(self, version: str, *, statements: int = 3, expected: dict[str, float] | None = None) -> Storyteller:
         index = list(FILES).index(version) + 1
         return self.tell(
             EventKind.MIGRATION_STARTED,
@@ -150,6 +150,7 @@ class Storyteller:
             total=len(FILES),
             statements=statements,
             mode="transaction",
+            expected=expected,
         )
 
     def deploy(self) -> Deploy:
@@ -288,7 +289,7 @@ def aborted() -> Storyteller:
 def running() -> Storyteller:
     """The second migration runs; its monitor has moved from 0 to 43 %."""
     story = Storyteller().until_migrate()
-    story.migrate("20250122000000").begin("20250122000002")
+    story.migrate("20250122000000").begin("20250122000002", expected={"low_s": 900, "high_s": 1500})
     for done in (0, 2_000, 4_300):
         story.tell(
             EventKind.MONITOR,

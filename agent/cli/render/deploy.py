@@ -88,6 +88,8 @@ def _migration_line(row: MigrationRow) -> Text:
     line = Text.assemble(status_mark(row.status), f" {row.index}/{row.total} ", name)
     if row.status is Status.RUNNING and row.statements_done:
         line.append(f"  {row.statements_done} of {row.statements} statements", style="dim")
+    if row.status is Status.RUNNING and row.expected:
+        line.append(f"  expected {row.expected}", style="dim")
     if row.duration_s is not None:
         line.append(f"  {duration(row.duration_s)}", style="dim")
     return line
