@@ -18,6 +18,7 @@ import typer
 
 from agent import __version__
 from agent.cli import exits
+from agent.cli.allocator import share_one_arena
 from agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -289,6 +290,7 @@ def execute(ui: Ui, call: Callable[[], Awaitable[None] | None]) -> NoReturn:
     try:
         result = call()
         if inspect.isawaitable(result):
+            share_one_arena()
             asyncio.run(_supervised(ui, result))
     except AgentError as error:
         ui.fail(error)

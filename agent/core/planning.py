@@ -269,4 +269,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _fingerprint(facts: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(facts, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for part in json.JSONEncoder(separators=(",", ":"), sort_keys=True).iterencode(facts):  # the history may be long
+        digest.update(part.encode())
+    return digest.hexdigest()

@@ -76,9 +76,11 @@ class Lookout:
         self._remember("plan", ok=not errors, message=errors[0] if errors else f"{len(self.plan.scripts)} pending")
         if self.plan.fingerprint != self._reported:
             self._reported = self.plan.fingerprint
+            pending = self.pending or ()
+            span = {"first": min(pending, default=""), "last": max(pending, default="")}
             self._report(
                 "plan changed",
-                {"pending": list(self.pending or ()), "strategy": str(self.plan.strategy), "errors": errors},
+                {"pending": len(pending), **span, "strategy": str(self.plan.strategy), "errors": errors},
             )
 
     async def _tried(self, deploy: Deploy, plan: Plan) -> bool:

@@ -177,7 +177,7 @@ async def _preflight(run: Run) -> State:
             hint="Run `deploy-agent plan` again and deploy what it shows.",
         )
     run.plan = plan
-    await deps.store.put_evidence(run.deploy_id, "plan", plan.model_dump_json())
+    await deps.store.put_evidence(run.deploy_id, "plan", plan.model_dump_json(exclude_defaults=True))
     findings = [*plan.findings]
     if not any(one.severity is Severity.ERROR for one in findings) and plan.scripts:
         findings += await run_preflight(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.core.runbook import Runbook, Script
-from agent.core.runbook_io import load_runbook
 from agent.errors import InputError
 
 
@@ -27,6 +26,8 @@ def load_runbook_file(path: Path) -> Runbook | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error, code="runbook.unreadable") from error
+    from agent.core.runbook_io import load_runbook  # noqa: PLC0415 - YAML and the rules: only for who has a runbook
+
     runbook = load_runbook(text, name=str(path))
     rollback = runbook.rollback.model_copy(
         update={

