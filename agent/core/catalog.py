@@ -64,7 +64,7 @@ def known(objects: Sequence[CatalogObject]) -> dict[str, CatalogObject]:
     """
     names = {f"{item.classid}.{item.objid}.{item.objsubid}": item.identity for item in objects}
     found = {}
-    for item in objects:
+    for item in sorted(objects, key=lambda item: item.identity):
         needs = sorted({names[key] for key in item.needs if key in names})
         found[item.identity] = item.model_copy(update={"needs": tuple(needs)})
     return found

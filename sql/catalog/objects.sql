@@ -12,7 +12,8 @@
 WITH app AS (
   SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY (%(schemas)s::text[])
 ), member AS (
-  SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+  SELECT classid, objid FROM pg_depend
+  WHERE deptype = 'e' OR deptype = 'i' AND classid = 'pg_proc'::regclass -- a range type's constructors go with it
 ), rel AS (
   SELECT c.*, n.nspname, format('%%I.%%I', n.nspname, c.relname) AS ident
   FROM pg_class AS c

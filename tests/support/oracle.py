@@ -47,6 +47,11 @@ def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql.encode()).fetchall()
 
 
+def dump(url: str, *arguments: str) -> str:
+    """What `pg_dump` writes."""
+    return _run("pg_dump", list(arguments), url)
+
+
 def schema_dump(url: str, *, without: tuple[str, ...] = (LEDGER,)) -> str:
     """The whole schema as `pg_dump --schema-only` writes it, in a form that can be compared.
 

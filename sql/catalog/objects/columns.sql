@@ -1,4 +1,5 @@
 -- Columns, also of views and composite types. The place counts among those that are left, not those ever made.
+-- A partition must have NOT NULL where its table has it, so that is set and taken away with the table's.
 -- Column privileges are with their table's: REVOKE on the table takes them away too.
 SELECT 'column:' || r.ident || '.' || quote_ident(a.attname), 'column', 'pg_class'::regclass::oid, r.oid, a.attnum::int,
   CASE WHEN r.relkind = 'c' THEN 'type:' ELSE 'relation:' END || r.ident,
@@ -9,9 +10,9 @@ SELECT 'column:' || r.ident || '.' || quote_ident(a.attname), 'column', 'pg_clas
     'OPTIONS (' || array_to_string(a.attfdwoptions, ', ') || ')'),
   'COLUMN', r.ident || '.' || quote_ident(a.attname), NULL::oid, NULL::aclitem[], NULL::"char",
   CASE WHEN r.relkind <> 'c' THEN ARRAY[
-    CASE WHEN a.attidentity <> '' AND NOT r.relispartition THEN 'identity=' || alter_it || 'SET GENERATED '
+    CASE WHEN a.attidentity <> '' AND NOT r.relispartition THEN 'identity=' || alter_all || 'SET GENERATED '
       || CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END END,
-    CASE WHEN a.attnotnull THEN 'not_null=' || alter_it || 'SET NOT NULL' END,
+    CASE WHEN a.attnotnull THEN 'not_null=' || alter_all || 'SET NOT NULL' END,
     CASE WHEN a.attgenerated = '' AND d.oid IS NOT NULL
       THEN 'default=' || alter_it || 'SET DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) END,
     CASE WHEN a.attstorage <> t.typstorage THEN 'storage=' || alter_it || 'SET STORAGE ' || sets.storage END,
@@ -21,7 +22,11 @@ SELECT 'column:' || r.ident || '.' || quote_ident(a.attname), 'column', 'pg_clas
     'options=' || alter_it || 'SET (' || array_to_string(a.attoptions, ', ') || ')'
   ] END,
   CASE WHEN r.relkind <> 'c' THEN ARRAY[
-    CASE WHEN a.attnotnull THEN 'not_null=' || alter_it || 'DROP NOT NULL' END,
+    CASE WHEN a.attnotnull AND NOT EXISTS (
+        SELECT FROM pg_inherits AS i
+        JOIN pg_attribute AS p ON p.attrelid = i.inhparent AND p.attname = a.attname AND p.attnotnull
+        WHERE r.relispartition AND i.inhrelid = r.oid
+      ) THEN 'not_null=' || alter_all || 'DROP NOT NULL' END,
     CASE WHEN a.attgenerated = '' AND d.oid IS NOT NULL THEN 'default=' || alter_it || 'DROP DEFAULT' END,
     CASE WHEN a.attstorage <> t.typstorage THEN 'storage=' || alter_it || 'SET STORAGE ' || sets.natural_storage END,
     CASE WHEN a.attcompression <> '' THEN 'compression=' || alter_it || 'SET COMPRESSION default' END,
@@ -38,7 +43,8 @@ JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdro
 JOIN pg_type AS t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 CROSS JOIN LATERAL (
-  SELECT format('ALTER TABLE %%s%%s ALTER COLUMN %%I ', CASE WHEN r.relkind <> 'p' THEN 'ONLY ' END, r.ident, a.attname) AS alter_it
+  SELECT format('ALTER TABLE ONLY %%s ALTER COLUMN %%I ', r.ident, a.attname) AS alter_it,
+    format('ALTER TABLE %%s%%s ALTER COLUMN %%I ', CASE WHEN r.relkind <> 'p' THEN 'ONLY ' END, r.ident, a.attname) AS alter_all
 ) AS says
 CROSS JOIN LATERAL (
   SELECT CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END AS storage,

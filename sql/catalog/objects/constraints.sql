@@ -1,5 +1,6 @@
 -- Constraints of tables and domains, and foreign keys of other schemas' tables to them. Left out are the copies that
--- Postgres keeps of a key to a partitioned table, one for each partition, under names of its own.
+-- Postgres keeps of a key to a partitioned table, one for each partition, under names of its own; and NOT NULL, which is
+-- a setting of its column or domain.
 SELECT 'constraint:' || o.owner || '.' || quote_ident(con.conname), 'constraint', 'pg_constraint'::regclass::oid, con.oid, 0,
   CASE WHEN con.conrelid = 0 THEN 'type:' ELSE 'relation:' END || o.owner,
   concat_ws(' ', pg_get_constraintdef(con.oid), CASE WHEN NOT con.conislocal THEN 'INHERITED' END),
@@ -15,7 +16,7 @@ CROSS JOIN LATERAL (
   SELECT CASE WHEN con.conrelid = 0 THEN con.contypid::regtype::text ELSE con.conrelid::regclass::text END AS owner,
     CASE WHEN con.conrelid = 0 THEN 'DOMAIN' ELSE 'TABLE IF EXISTS' END AS keyword
 ) AS o
-WHERE con.contype <> 't'
+WHERE con.contype NOT IN ('t', 'n')
   AND CASE WHEN con.conrelid = 0 THEN con.connamespace IN (SELECT oid FROM app)
       ELSE con.conrelid IN (SELECT oid FROM rel) OR con.confrelid IN (SELECT oid FROM rel) END
   AND NOT (con.contype = 'f' AND con.conparentid <> 0
