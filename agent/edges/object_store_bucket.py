@@ -87,8 +87,8 @@ class BucketStore:
         backup, slash, name = rest.partition("/")
         return (f"{project}/{backup}" if slash else "", slash, name)
 
-    async def put_file(self, key: str, source: Path) -> int:
-        """See `ports.ObjectStore.put_file`."""
+    async def put_file(self, key: str, source: Path) -> None:
+        """Store a file under `key`, whole or not at all."""
         size = (await asyncio.to_thread(source.stat)).st_size
         await self._ask(
             key,
@@ -100,7 +100,6 @@ class BucketStore:
                 max_concurrency=_PARTS_AT_ONCE,
             ),
         )
-        return size
 
     async def put_bytes(self, key: str, content: bytes) -> None:
         """See `ports.ObjectStore.put_bytes`."""
@@ -118,10 +117,6 @@ class BucketStore:
             async for block in answer.stream(min_chunk_size=_BLOCK):
                 yield bytes(block)
 
-    async def keys(self, prefix: str) -> list[tuple[str, int]]:
-        """See `ports.ObjectStore.keys`."""
-        return sorted([(meta["path"], meta["size"]) async for meta in self._list(prefix)])
-
     async def _list(self, prefix: str) -> AsyncIterator[Any]:
         with self._explained(prefix):
             async for page in obstore.list(self._bucket, prefix or None):
@@ -130,7 +125,7 @@ class BucketStore:
 
     async def delete(self, prefix: str) -> None:
         """See `ports.ObjectStore.delete`. The manifest goes first: what is half deleted is no backup any more."""
-        keys = [key for key, _ in await self.keys(prefix)] or [prefix]
+        keys = [meta["path"] async for meta in self._list(prefix)] or [prefix]
         keys.sort(key=lambda key: not key.endswith(f"/{MANIFEST}"))
         for batch in (keys[:1], keys[1:]):
             if batch:

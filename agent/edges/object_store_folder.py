@@ -73,13 +73,6 @@ class FolderStore:
                 os.close(lock)
         return swept
 
-    async def put_file(self, key: str, source: Path) -> int:
-        """See `ports.ObjectStore.put_file`."""
-        target = self._root / key
-        with _translated(str(target)):
-            await asyncio.to_thread(_copy_whole, source, target)
-        return target.stat().st_size
-
     async def put_bytes(self, key: str, content: bytes) -> None:
         """See `ports.ObjectStore.put_bytes`."""
         target = self._root / key
@@ -96,16 +89,6 @@ class FolderStore:
         with _translated(str(self._root / key)), (self._root / key).open("rb") as stream:
             while block := await asyncio.to_thread(stream.read, _BLOCK):
                 yield block
-
-    async def keys(self, prefix: str) -> list[tuple[str, int]]:
-        """See `ports.ObjectStore.keys`."""
-
-        def walk() -> list[tuple[str, int]]:
-            files = (path for path in (self._root / prefix).rglob("*") if path.is_file())
-            found = ((path.relative_to(self._root), path.stat().st_size) for path in files)
-            return sorted((str(name), size) for name, size in found if not _is_partial(name))
-
-        return await asyncio.to_thread(walk)
 
     async def delete(self, prefix: str) -> None:
         """See `ports.ObjectStore.delete`. The manifest goes first: what is half deleted is no backup any more."""
@@ -158,10 +141,6 @@ class _FolderUpload:
 @contextmanager
 def _as_it_is(folder: Path) -> Iterator[Path]:
     yield folder
-
-
-def _is_partial(name: Path) -> bool:
-    return any(part.startswith(_PARTIAL) for part in name.parts)
 
 
 def _copy_whole(source: Path, target: Path) -> None:

@@ -135,10 +135,6 @@ class ObjectStore(Protocol):
         """Remove what broken-off uploads left; returns their names."""
         ...
 
-    async def put_file(self, key: str, source: Path) -> int:
-        """Store a file under `key`, whole or not at all; returns its size in bytes."""
-        ...
-
     async def put_bytes(self, key: str, content: bytes) -> None:
         """Store a small object, whole or not at all."""
         ...
@@ -149,10 +145,6 @@ class ObjectStore(Protocol):
 
     def chunks(self, key: str) -> AsyncIterator[bytes]:
         """Read an object, a piece at a time. Raises NotFoundError."""
-        ...
-
-    async def keys(self, prefix: str) -> list[tuple[str, int]]:
-        """Keys and sizes in bytes under a prefix, sorted."""
         ...
 
     async def delete(self, prefix: str) -> None:

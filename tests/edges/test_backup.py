@@ -33,6 +33,7 @@ from tests.edges.test_pgtools import make_tools, prints
 from tests.support.aside import run_aside
 from tests.support.needs import cannot_run
 from tests.support.s3 import S3
+from tests.support.stored import stored
 
 
 @pytest.fixture
@@ -93,10 +94,10 @@ async def test_the_manifest_says_what_is_in_it(rich: Kit, tmp_path: Path):
     assert "pg_cron" in manifest.extensions
     assert manifest.encryption == ""
     folder = tmp_path / "backups" / "demo" / record.id
-    stored = {str(path.relative_to(folder)): path.stat().st_size for path in files_under(folder)}
-    assert stored.pop("manifest.json") > 0
-    assert stored == {file.name: file.bytes for file in manifest.files}
-    assert record.bytes == sum(stored.values())
+    there = {str(path.relative_to(folder)): path.stat().st_size for path in files_under(folder)}
+    assert there.pop("manifest.json") > 0
+    assert there == {file.name: file.bytes for file in manifest.files}
+    assert record.bytes == sum(there.values())
     assert record.location == (tmp_path / "backups").as_uri() + f"/demo/{record.id}"
     assert await rich.state_of(record) is BackupState.PUBLISHED
     [event] = [event for event in rich.events if event.kind is EventKind.BACKUP]
@@ -245,9 +246,9 @@ async def test_in_a_bucket(rich: Kit, s3: S3, tmp_path: Path, database: Database
     rich.options = replace(rich.options, work_dir=tmp_path / "another")
     manifest = await load_manifest(rich.objects, record)
     assert record.location == f"s3://{s3.bucket}/backups/demo/{record.id}"
-    stored = dict(await rich.objects.keys(f"demo/{record.id}"))
-    assert stored.pop(f"demo/{record.id}/manifest.json") > 0
-    assert stored == {f"demo/{record.id}/{file.name}": file.bytes for file in manifest.files}
+    there = dict(await stored(rich.objects, f"demo/{record.id}"))
+    assert there.pop(f"demo/{record.id}/manifest.json") > 0
+    assert there == {f"demo/{record.id}/{file.name}": file.bytes for file in manifest.files}
     assert await verify(rich, record, scratch=scratch_of(database)) is BackupState.VERIFIED
     await rich.run(DAMAGE)
     await rich.restore(record)
@@ -259,7 +260,7 @@ async def fails(made: Kit) -> AgentError:
     """The backup fails, and nothing of it is left at the target or in the store."""
     with pytest.raises(AgentError) as caught:
         await made.take()
-    assert await made.objects.keys("") == []
+    assert await stored(made.objects, "") == []
     assert await made.store.backups(project="demo") == []
     return caught.value
 
@@ -267,7 +268,7 @@ async def fails(made: Kit) -> AgentError:
 async def fails_but_for(made: Kit, other: str) -> AgentError:
     with pytest.raises(AgentError) as caught:
         await made.take()
-    assert [key for key, _ in await made.objects.keys("")] == [other]
+    assert [key for key, _ in await stored(made.objects, "")] == [other]
     return caught.value
 
 

@@ -15,6 +15,7 @@ from agent.edges.object_store_bucket import BucketStore
 from agent.errors import BackupError, InputError, NotFoundError
 from agent.ports import ObjectStore
 from tests.support.s3 import S3
+from tests.support.stored import stored
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -40,15 +41,17 @@ async def read(objects: ObjectStore, key: str) -> bytes:
 
 async def test_what_is_put_is_read_again(objects: ObjectStore, tmp_path: Path):
     big = os.urandom(20_000_000)  # more than two parts of a multipart upload
-    (tmp_path / "big").write_bytes(big)
-    assert await objects.put_file("p/b/application/1.dat", tmp_path / "big") == len(big)
-    await objects.put_bytes("p/b/manifest.json", b"{}")
+    async with objects.upload("p/b", work_dir=tmp_path / "work") as upload:
+        (upload.folder / "application").mkdir()
+        (upload.folder / "application" / "1.dat").write_bytes(big)
+        await upload.keep("application/1.dat")
+        await upload.publish(b"{}")
     assert await read(objects, "p/b/application/1.dat") == big
     assert await objects.get_bytes("p/b/manifest.json") == b"{}"
-    assert await objects.keys("p/b") == [("p/b/application/1.dat", len(big)), ("p/b/manifest.json", 2)]
-    assert await objects.keys("p/bb") == []
+    assert await stored(objects, "p/b") == [("p/b/application/1.dat", len(big)), ("p/b/manifest.json", 2)]
+    assert await stored(objects, "p/bb") == []
     await objects.delete("p/b")
-    assert await objects.keys("p") == []
+    assert await stored(objects, "p") == []
 
 
 async def test_what_is_not_there_is_said_so(objects: ObjectStore):
@@ -65,10 +68,10 @@ async def test_an_upload_appears_whole(objects: ObjectStore):
         (upload.folder / "application").mkdir()
         (upload.folder / "application" / "toc.dat").write_bytes(b"toc")
         await upload.keep("application/toc.dat")
-        assert ("p/one/manifest.json", 4) not in await objects.keys("p")
+        assert ("p/one/manifest.json", 4) not in await stored(objects, "p")
         assert await upload.free_bytes() > 0
         await upload.publish(b"[1]\n")
-    assert await objects.keys("p") == [("p/one/application/toc.dat", 3), ("p/one/manifest.json", 4)]
+    assert await stored(objects, "p") == [("p/one/application/toc.dat", 3), ("p/one/manifest.json", 4)]
 
 
 async def test_an_upload_that_fails_leaves_nothing(objects: ObjectStore, tmp_path: Path):
@@ -80,7 +83,7 @@ async def test_an_upload_that_fails_leaves_nothing(objects: ObjectStore, tmp_pat
 
     with pytest.raises(ZeroDivisionError):
         await work()
-    assert await objects.keys("") == []
+    assert await stored(objects, "") == []
     assert list((tmp_path / "work").iterdir()) == []
 
 
@@ -99,7 +102,7 @@ async def test_a_cancelled_upload_leaves_nothing(objects: ObjectStore):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await objects.keys("") == []
+    assert await stored(objects, "") == []
 
 
 async def test_with_a_work_folder_nothing_is_made_at_the_target(tmp_path: Path):
@@ -125,7 +128,7 @@ async def test_sweep_takes_what_a_killed_writer_left_and_no_more(tmp_path: Path)
         assert upload.folder.exists()
         await upload.publish(b"{}")
     assert await objects.sweep() == []
-    assert await objects.keys("p") == [("p/alive/manifest.json", 2)]
+    assert await stored(objects, "p") == [("p/alive/manifest.json", 2)]
 
 
 async def test_sweep_of_a_bucket_leaves_young_and_whole_ones(s3: S3):
@@ -138,12 +141,11 @@ async def test_sweep_of_a_bucket_leaves_young_and_whole_ones(s3: S3):
 async def test_a_full_disk_has_a_name(tmp_path: Path):
     """The limit on a file's size stands in for the disk's end: a write beyond it fails the same way, EFBIG."""
     objects = FolderStore(tmp_path / "target")
-    (tmp_path / "source").write_bytes(bytes(200_000))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(BackupError) as caught:
-            await objects.put_file("p/one/1.dat", tmp_path / "source")
+            await objects.put_bytes("p/one/1.dat", bytes(200_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.code == "backup.disk_full"
