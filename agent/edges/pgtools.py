@@ -31,6 +31,8 @@ _FINISHED = re.compile(r"finished item (\d+) ")
 _NOT_BUILT_IN = "does not support compression with"
 _LOOK_EVERY_S = 0.2
 _PIECE = 1 << 18
+# Without --schema pg_dump takes the whole database; this makes an archive without entries.
+_NOTHING = ("--exclude-schema=*", "--data-only", "--no-blobs")
 _KEPT_VARIABLES = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "KRB5CCNAME")
 _NEWER_SETTINGS = re.compile(rb"^SET transaction_timeout = 0;\n", re.MULTILINE)  # unknown to servers before 17
 
@@ -101,6 +103,7 @@ class PostgresTools:
             f"--lock-wait-timeout={self._lock_wait_ms}",
             "--verbose",
             *(f"--schema={_pattern(schema)}" for schema in schemas),
+            *(() if schemas else _NOTHING),
             *(f"--exclude-table={_pattern(*table.split('.', 1))}" for table in without_tables),
             *(["--data-only"] if data_only else []),
             f"--dbname={self._extra}",

@@ -37,6 +37,7 @@ class PgTools(Protocol):
         """Run `pg_dump --format=directory`; returns the tool's version.
 
         Args:
+            schemas: of the archive; without any it has no entries.
             into: a folder that does not exist yet.
             on_progress: called with the bytes written so far, a few times a second.
             on_file: called for each file once it is complete, with its name in `into`, size and hash.

@@ -401,3 +401,24 @@ async def test_a_migration_begins_with_the_time_that_the_runbook_expects(project
     assert told == {"20260101000000": None, "20260102000000": {"low_s": 900, "high_s": 1500}}
     [row] = [one for one in deploy_view(outcome.deploy, outcome.events).migrations if one.index == 2]
     assert row.expected == "15 min to 25 min"
+
+
+async def test_a_database_without_a_schema_of_its_own(database, tmp_path: Path) -> None:
+    """Nothing is in the archive then, and not the whole database: a restore takes away what the deploy made."""
+    psql(database.admin_url, "drop schema public cascade")
+    settings = make_settings(database.url, tmp_path)
+    write_migrations(
+        tmp_path,
+        {
+            "20260101000000_app.sql": "create schema app; create table app.notes (id int); create schema public;",
+            "20260102000000_bad.sql": "select 1 / 0;",
+        },
+    )
+    before = whole(database.admin_url)
+
+    outcome = await deploy(settings, "per_migration")
+
+    assert outcome.state == "restored", outcome.why
+    assert whole(database.admin_url) == before
+    [backup] = (tmp_path / "state" / "backups" / "test").iterdir()
+    assert [path.name for path in (backup / "application").iterdir()] == ["toc.dat"]
