@@ -163,6 +163,11 @@ def _entry(match: re.Match[str], needs: Iterable[int], spaced: Sequence[str]) ->
     )
 
 
+def as_listing(entries: Iterable[Entry]) -> str:
+    """Entries as `pg_restore --use-list` reads them; it restores in this order."""
+    return "".join(f"{entry.line}\n" for entry in entries)
+
+
 def belongings(entries: Iterable[Entry], chosen: Collection[int]) -> set[int]:
     """What must be restored along with entries because it goes when they are dropped.
 

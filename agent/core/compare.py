@@ -39,7 +39,7 @@ def differences(before: Snapshot, after: Snapshot, *, wrote_outside: Collection[
     """
     return Differences(
         catalog=tuple(_catalog(before.catalog, after.catalog)),
-        content=tuple(_content(before.tables, after.tables)),
+        content=tuple(content_differences(before.tables, after.tables)),
         sequences=tuple(
             f"sequence {name} stands at {after.sequences[name]}, it was at {value}"
             for name, value in sorted(before.sequences.items())
@@ -60,7 +60,8 @@ def _catalog(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[st
             yield f"{identity} is altered"
 
 
-def _content(before: Mapping[str, TableMark], after: Mapping[str, TableMark]) -> Iterator[str]:
+def content_differences(before: Mapping[str, TableMark], after: Mapping[str, TableMark]) -> Iterator[str]:
+    """The tables of both that hold something else, a line each."""
     for name in sorted(before.keys() & after.keys()):
         old, new = before[name], after[name]
         if old.rows != new.rows:

@@ -29,7 +29,7 @@ class Options:
     `lock_timeout_s`: how long a statement may wait for a lock before the file is rolled back and tried again,
     `lock_attempts` times in all. `statement_timeout_s`: 0 means none. `schemas`: empty means all of the application's.
     `policy`: how far a restore may go by itself. `poll_s`: seconds between two looks at the cancel flag, or at an
-    answer that is waited for.
+    answer that is waited for. `targeted_restore`: rung 3 is tried before rung 4.
     """
 
     project: str
@@ -39,6 +39,7 @@ class Options:
     statement_timeout_s: float = 0.0
     policy: Policy = field(default_factory=Policy)
     poll_s: float = 0.5
+    targeted_restore: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,9 @@ from agent import sql
 from agent.core.compare import Differences, differences
 from agent.core.models import EventKind, Failure, Severity, TableMark
 from agent.core.runbook import Script
-from agent.deploy.deps import Run, Stop, failure_of
+from agent.deploy.deps import Run, Stop
 from agent.deploy.migrate import SINGLY, check, transactional
-from agent.deploy.restore import restore_in_place
-from agent.deploy.snapshot import application_schemas, proof, read_proof, take_snapshot
+from agent.deploy.snapshot import application_schemas, take_snapshot
 from agent.errors import AgentError, TargetError
 from agent.ports import Row, Session
 
@@ -189,53 +188,6 @@ def _scripts(run: Run, versions: Sequence[str]) -> list[tuple[str, Script]]:
         return single
     complete = runbook.rollback.complete
     return [("the whole deploy", complete)] if complete else []
-
-
-async def restore_rung(run: Run) -> Failure | None:
-    """Rung 4: the application schemas, and what hangs on them outside, from the backup.
-
-    Returns:
-        None if the database is proven to be as before, else why it is not.
-    """
-    deploy = await run.deps.store.get(run.deploy_id)
-    records = {one.id: one for one in await run.deps.store.backups()}
-    record = records.get(deploy.backup_id)
-    if record is None:
-        return Failure(cause="agent", code="restore.no_backup", message=f"the backup {deploy.backup_id!r} is not known")
-    assert run.before is not None  # noqa: S101 - set before migrate
-    try:
-        session = await shut_out(run)
-        for line in (await compare(run, session)).content:
-            run.emitter.emit(EventKind.LOG, f"the restore takes back: {line}", severity=Severity.WARNING)
-        last = proof(session, run.before) if await session.value(sql.load("ledger/exists")) else ""
-        await restore_in_place(
-            target=run.deps.target,
-            tools=run.deps.tools,
-            objects=run.deps.objects,
-            backup=record,
-            options=run.deps.backup,
-            clock=run.deps.clock,
-            purpose=run.purpose,
-            emit=run.emitter.put,
-            last=last,
-        )
-        session = await run.session()
-        proven = await read_proof(session) if last else {}
-        found = await compare(run, session, tables=proven if run.before.tables.keys() <= proven.keys() else None)
-    except AgentError as error:
-        report_rung(run, 4, "in-place restore", None, message=f"in-place restore failed: {error.message}")
-        return failure_of(error)
-    if report_rung(run, 4, "in-place restore", found):
-        return None
-    return Failure(
-        cause="agent",
-        code="restore.not_proven",
-        message=f"restored, but not equal to the snapshot: {'; '.join(found.all[:5])}",
-        hint="Compare the named objects with the backup before you let the application write again."
-        if len(found.outside) < len(found.all)
-        else "The application's schemas are as before. What is named here is in no backup: look at it, and undo by "
-        "hand what the migrations did there.",
-    )
 
 
 async def clean_up(run: Run, *, succeeded: bool) -> None:

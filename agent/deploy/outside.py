@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from agent import sql
-from agent.core.backups import OutsideObject
+from agent.core.backups import OUTSIDE, OutsideObject
 from agent.ports import Session
 
 # In the order in which they are made; they are dropped the other way round.
 _QUERIES = (
     "extensions",
     "schemas",
+    "casts",
     "publications",
     "publication_tables",
     "triggers",
@@ -20,6 +25,8 @@ _QUERIES = (
     "event_triggers",
     "default_privileges",
 )
+_LIST = TypeAdapter(list[OutsideObject])
+
 FIRST = frozenset({"extension"})  # before the schemas' contents: types and functions may come from them
 
 
@@ -38,10 +45,21 @@ async def read_outside(session: Session, schemas: Sequence[str]) -> list[Outside
             found += await session.rows(sql.load("backup/outside/cron_jobs"))
     return [
         OutsideObject(
-            kind=row["kind"], name=row["name"], tied=row["tied"], create=row["create_sql"], drop=row["drop_sql"]
+            kind=row["kind"],
+            name=row["name"],
+            tied=row["tied"],
+            create=row["create_sql"],
+            drop=row["drop_sql"],
+            classid=row.get("classid", 0),
+            objid=row.get("objid", 0),
         )
         for row in found
     ]
+
+
+async def stored(folder: Path) -> list[OutsideObject]:
+    """All such objects of a backup, from its files."""
+    return _LIST.validate_json(await asyncio.to_thread((folder / OUTSIDE).read_bytes))
 
 
 @asynccontextmanager

@@ -6,40 +6,27 @@ One transaction does it all, so a restore that fails has changed nothing, and on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from agent import sql
 from agent.core import backups as core
+from agent.core.archive_list import as_listing, entries, fast_order
 from agent.core.backups import Manifest, OutsideObject
-from agent.core.models import BackupRecord, EventKind, Severity
-from agent.core.restore_failures import named
+from agent.core.models import BackupRecord, EventKind
+from agent.core.restore_failures import refuse_newer_server
 from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest, opened
+from agent.deploy.carrying import Batch, carry_out, end_leftovers
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.snapshot import application_schemas
-from agent.errors import AgentError, BackupError, StatementError, TargetError
-from agent.ports import Clock, ObjectStore, PgTools, Row, Session, Target
+from agent.errors import BackupError, TargetError
+from agent.ports import Clock, ObjectStore, PgTools, Session, Target
 
 _OUTSIDE = TypeAdapter(list[OutsideObject])
-_LOCKED = frozenset({"55P03", "40P01"})  # lock_not_available, deadlock_detected
-_OUT_OF_LOCKS = "53200"
-_TRANSACTION_TIMEOUT_SINCE = 17
-_WATCH_EVERY_S = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Plan:
-    """What a restore sends: before, from and after the archive."""
-
-    before: str
-    listing: str
-    after: str
-    schemas: tuple[str, ...]
 
 
 async def restore_in_place(
@@ -74,40 +61,40 @@ async def restore_in_place(
         opened(objects, manifest, options, only=lambda name: not name.startswith(core.MANAGED_DATA)) as folder,
         target.session(purpose=purpose) as session,
     ):
-        await _end_leftovers(session, clock, emit)
         listing = await tools.listing(folder / core.APPLICATION)
-        for attempt in range(1, options.lock_attempts + 1):
-            plan = await _plan(session, manifest, folder, listing, lock_timeout_s=options.lock_timeout_s)
-            after = f"{plan.after}\n{last}"
-            blockers: list[Row] = []
-            try:
-                async with _watching(target, purpose, clock, emit, blockers, attempt=attempt):
-                    await tools.restore(
-                        archive=folder / core.APPLICATION, listing=plan.listing, before=plan.before, after=after
-                    )
-                break
-            except StatementError as error:
-                if error.sqlstate not in _LOCKED or attempt == options.lock_attempts:
-                    raise _explained(error, blockers) from error
-        await _analyse(session, plan.schemas)
-    tell(emit, clock, EventKind.LOG, f"restored backup {backup.id}: {', '.join(plan.schemas)}", backup=backup.id)
+        await end_leftovers(session, clock, emit)
+        batch = await _plan(session, manifest, folder, listing)
+        await carry_out(
+            target=target,
+            tools=tools,
+            archive=folder / core.APPLICATION,
+            batches=[replace(batch, after=f"{batch.after}\n{last}")],
+            options=options,
+            purpose=purpose,
+            clock=clock,
+            emit=emit,
+            journal=False,
+        )
+        await _analyse(session, manifest.schemas)
+    tell(emit, clock, EventKind.LOG, f"restored backup {backup.id}: {', '.join(manifest.schemas)}", backup=backup.id)
 
 
-async def _end_leftovers(session: Session, clock: Clock, emit: Emit) -> None:
-    for row in await session.rows(sql.load("restore/leftover_sessions")):
-        gone = await session.value(sql.load("restore/terminate"), {"pid": row["pid"]})
-        message = f"ended session {row['pid']} of {row['application_name']}, which was {row['state']}"
-        severity = Severity.INFO if gone else Severity.WARNING
-        tell(emit, clock, EventKind.LOG, message, severity=severity, pid=row["pid"])
+async def history_rows(session: Session, folder: Path) -> str:
+    """SQL that gives the history table the rows that it had; "" if there is no such table."""
+    if not await session.value(sql.load("backup/history_exists")):
+        return ""
+    history = folder / core.HISTORY_SQL
+    return await asyncio.to_thread(history.read_text) if history.exists() else sql.load("restore/history")
 
 
-async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str, *, lock_timeout_s: float) -> _Plan:
+async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str) -> Batch:
     """Compare what there is with what there was."""
     [facts] = await session.rows(sql.load("backup/facts"), {"schemas": list(manifest.schemas)})
+    refuse_newer_server(manifest, facts["server_major"])
     present = set(facts["schemas"])
     new = [name for name in await application_schemas(session, ()) if name not in manifest.all_schemas]
     scope = {"schemas": [*manifest.schemas, *new]}
-    await _refuse_dependents(session, scope)
+    await refuse_dependents(session, scope)
     contents = await session.rows(sql.load("restore/contents"), scope)
     foreign = [row["name"] for row in await session.rows(sql.load("restore/foreign_owners"), scope)]
     now = await outside.read_outside(session, scope["schemas"])
@@ -115,18 +102,17 @@ async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str
     dropped, made = core.outside_changes(before, now)
     first = [item for item in made if item.kind in outside.FIRST]
     late = [item for item in dropped if item.kind in outside.FIRST]  # contents depend on them
-    lock_timeout = session.bind(sql.load("restore/lock_timeout"), {"ms": round(lock_timeout_s * 1000)})
-    history = folder / core.HISTORY_SQL
-    after = [lock_timeout, *(f"{item.create};" for item in made if item not in first)]
-    if await session.value(sql.load("backup/history_exists")):
-        written = await asyncio.to_thread(history.read_text) if history.exists() else sql.load("restore/history")
-        after.append(written)
-    return _Plan(
+    after = [f"{item.create};" for item in made if item not in first]
+    after.append(await history_rows(session, folder))
+    chosen = core.choose_entries(
+        listing,
+        existing_schemas=[name for name in manifest.schemas if name in present],
+        foreign_owners=foreign,
+    ).split("\n")
+    return Batch(
+        name=f"{manifest.id}: everything",
         before="\n".join(
             [
-                sql.load("restore/begin"),
-                sql.load("restore/begin_17") if facts["server_major"] >= _TRANSACTION_TIMEOUT_SINCE else "",
-                lock_timeout,
                 *(f"{item.drop};" for item in reversed(dropped) if item.drop and item not in late),
                 *(f"{row['statement']};" for row in contents),
                 *(f"{item.drop};" for item in reversed(late)),
@@ -137,17 +123,20 @@ async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str
                 *(f"{item.create};" for item in first),
             ]
         ),
-        listing=core.choose_entries(
-            listing,
-            existing_schemas=[name for name in manifest.schemas if name in present],
-            foreign_owners=foreign,
-        ),
+        listing=as_listing(fast_order(entry for entry in entries(listing) if entry.line in set(chosen))),
         after="\n".join([*after, sql.load("restore/reload")]),
-        schemas=manifest.schemas,
     )
 
 
-async def _refuse_dependents(session: Session, scope: dict[str, list[str]]) -> None:
+async def refuse_dependents(session: Session, scope: dict[str, list[str]]) -> None:
+    """Refuse to drop what others need that could not be brought back.
+
+    Args:
+        scope: `schemas`, whose contents are to be dropped.
+
+    Raises:
+        TargetError: `restore.dependents`.
+    """
     async with outside.qualified_names(session):
         found = await session.rows(sql.load("restore/blockers"), scope)
     if found:
@@ -158,66 +147,6 @@ async def _refuse_dependents(session: Session, scope: dict[str, list[str]]) -> N
             hint="Drop them, or move them into a schema of the application, then restore again with "
             "`deploy-agent restore`. Nothing was changed.",
         )
-
-
-@asynccontextmanager
-async def _watching(
-    target: Target, purpose: str, clock: Clock, emit: Emit, seen: list[Row], *, attempt: int
-) -> AsyncIterator[None]:
-    """While this lasts, tell who holds the restore up; `seen` has the latest of them."""
-
-    async def watch() -> None:
-        told: set[int] = set()
-        async with target.session(purpose=purpose) as session:
-            while True:
-                blockers = await session.rows(sql.load("restore/blocking"))
-                if blockers:
-                    seen[:] = blockers
-                if {row["pid"] for row in blockers} - told:
-                    told |= {row["pid"] for row in blockers}
-                    message = f"the restore waits for {_names(blockers)}"
-                    tell(
-                        emit,
-                        clock,
-                        EventKind.LOCK_WAIT,
-                        message,
-                        severity=Severity.WARNING,
-                        version="",
-                        attempt=attempt,
-                        blockers=blockers,
-                    )
-                await clock.sleep(_WATCH_EVERY_S)
-
-    task = asyncio.create_task(watch())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # the restore's own outcome counts, not its watcher's
-
-
-def _names(blockers: Sequence[Row]) -> str:
-    return ", ".join(f"pid {row['pid']} ({row['user']}, {row['application'] or 'unnamed'})" for row in blockers)
-
-
-def _explained(error: StatementError, blockers: Sequence[Row]) -> AgentError:
-    """The failures of a restore that have a name."""
-    if error.sqlstate in _LOCKED:
-        who = f": held by {_names(blockers)}" if blockers else ""
-        return TargetError(
-            f"the restore could not get a lock{who} ({error.message})",
-            code="restore.locked",
-            hint="Stop the application, or end those sessions with pg_terminate_backend, then restore again. "
-            "Nothing was changed.",
-        )
-    if error.sqlstate == _OUT_OF_LOCKS:
-        return TargetError(
-            f"the restore needs more locks than the server has room for ({error.message})",
-            code="restore.out_of_locks",
-            hint="Raise max_locks_per_transaction (it needs a restart of the server), then restore again. "
-            "Nothing was changed.",
-        )
-    return named(error)
 
 
 async def _analyse(session: Session, schemas: Sequence[str]) -> None:

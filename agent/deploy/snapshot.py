@@ -22,7 +22,7 @@ from agent.core.runbook import Runbook
 from agent.core.statements import unquoted
 from agent.deploy.checks import read_values
 from agent.errors import BackupError, PreflightError, TargetError
-from agent.ports import Row, Session, Target
+from agent.ports import Params, Row, Session, Target
 
 _OBJECTS = TypeAdapter(list[CatalogObject])
 _ARMS = (
@@ -163,15 +163,37 @@ async def _read_outside(session: Session, others: Sequence[str]) -> dict[str, st
     return found
 
 
-async def _read_marks(session: Session, schemas: Sequence[str], *, largest: int | None = None) -> dict[str, TableMark]:
-    """Rows and hash of each table; with `largest`, those of up to so many bytes, also those of extensions."""
-    marks: dict[str, TableMark] = {}
-    params = {"schemas": list(schemas), "members": largest is not None}
-    for table in await session.rows(sql.load("snapshot/tables"), params):
-        if largest is None or table["bytes"] <= largest:
-            [mark] = await session.rows(table["query"])
-            marks[table["name"]] = TableMark(rows=mark["rows"], hash=mark["hash"], bytes=table["bytes"])
-    return marks
+def tables_asked(
+    schemas: Sequence[str], *, members: bool = False, only: Sequence[str] | None = None, without: Sequence[str] = ()
+) -> Params:
+    """The parameters of `sql/snapshot/tables.sql`, which says what they mean; tables and columns by qualified name."""
+    return {"schemas": list(schemas), "members": members, "only": only and list(only), "without": list(without)}
+
+
+async def read_marks(
+    session: Session, schemas: Sequence[str], *, only: Sequence[str] | None = None, without: Sequence[str] = ()
+) -> dict[str, TableMark]:
+    """Rows and hash of each table, by qualified name, in the transaction that is open.
+
+    Args:
+        schemas: whose tables.
+        only: these tables; None: all.
+        without: columns to leave out, as `schema.table.column`.
+    """
+    await session.run(sql.load("snapshot/settings"))
+    tables = await session.rows(sql.load("snapshot/tables"), tables_asked(schemas, only=only, without=without))
+    return {table["name"]: await _mark(session, table) for table in tables}
+
+
+async def _read_outside_marks(session: Session, schemas: Sequence[str]) -> dict[str, TableMark]:
+    """The same of the smaller tables of other schemas, also those of extensions."""
+    tables = await session.rows(sql.load("snapshot/tables"), tables_asked(schemas, members=True))
+    return {one["name"]: await _mark(session, one) for one in tables if one["bytes"] <= _OUTSIDE_TABLE_BYTES}
+
+
+async def _mark(session: Session, table: Row) -> TableMark:
+    [mark] = await session.rows(table["query"])
+    return TableMark(rows=mark["rows"], hash=mark["hash"], bytes=table["bytes"])
 
 
 async def take_snapshot(
@@ -201,21 +223,28 @@ async def take_snapshot(
     return Snapshot(
         taken_at=now,
         values=values,
-        tables=await _read_marks(session, schemas) if tables is None else dict(tables),
+        tables=await read_marks(session, schemas) if tables is None else dict(tables),
         catalog=catalog,
         sequences=sequences,
         history=tuple(row.version for row in history),
         outside={identity: digest for identity, digest in outside.items() if identity not in catalog},
-        outside_tables=await _read_marks(session, others, largest=_OUTSIDE_TABLE_BYTES),
+        outside_tables=await _read_outside_marks(session, others),
     )
 
 
-def proof(session: Session, before: Snapshot) -> str:
-    """SQL that ends a restore's transaction: it notes what the snapshot's tables hold, for `read_proof`."""
-    names = [name.removeprefix("schema:") for name in before.catalog if name.startswith("schema:")]
-    schemas = [unquoted(name) for name in names]
+def proof(session: Session, before: Snapshot, *, only: Sequence[str] | None = None) -> str:
+    """SQL that ends a restore's transaction: it notes what the snapshot's tables hold, for `read_proof`.
+
+    Args:
+        only: these tables; None: all of the snapshot's schemas.
+    """
     text = sql.load("snapshot/prove").replace("{tables}", sql.load("snapshot/tables"))
-    return f"{sql.load('snapshot/settings')};\n{session.bind(text, {'schemas': schemas, 'members': False})}"
+    return f"{sql.load('snapshot/settings')};\n{session.bind(text, tables_asked(schemas_of(before), only=only))}"
+
+
+def schemas_of(snapshot: Snapshot) -> list[str]:
+    """The schemas that a snapshot is of."""
+    return [unquoted(name.removeprefix("schema:")) for name in snapshot.catalog if name.startswith("schema:")]
 
 
 async def read_proof(session: Session) -> dict[str, TableMark]:

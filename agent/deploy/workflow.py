@@ -17,12 +17,10 @@ from typing import Any
 
 from agent.core.models import CheckResult, EventKind, Failure, NewEvent, Severity, Snapshot, Strategy
 from agent.core.planning import Plan
-from agent.core.restore_policy import Proposal, estimate_seconds
 from agent.core.runbook import Runbook
 from agent.core.states import FINAL, Move, State
-from agent.deploy import ladder
-from agent.deploy.approval import permitted
-from agent.deploy.backup import load_manifest, take_backup
+from agent.deploy import from_backup, ladder
+from agent.deploy.backup import take_backup
 from agent.deploy.checking import after_commit, check, tally
 from agent.deploy.checks import collect_metrics
 from agent.deploy.deps import Deps, Run, Stop, failure_of, watch_cancel
@@ -351,31 +349,11 @@ def _changed_by_others(lines: Sequence[str]) -> Failure:
 
 async def _restore(run: Run) -> State:
     run.cancel_reason = ""  # restoring is never cancelled
-    await permitted(run, await _everything(run))
-    failure = await ladder.restore_rung(run)
+    failure = await from_backup.restore(run)
     if failure is not None:
         raise Stop(failure)
     await ladder.clean_up(run, succeeded=False)
     return await run.move(State.RESTORING, Move.RESTORED, "restored from the backup; the database is as it was before")
-
-
-async def _everything(run: Run) -> Proposal:
-    """What rung 4 would do."""
-    assert run.before is not None  # noqa: S101 - set before migrate
-    deploy = await run.deps.store.get(run.deploy_id)
-    seconds = 0.0
-    for record in await run.deps.store.backups(project=deploy.project):
-        if record.id == deploy.backup_id:
-            manifest = await load_manifest(run.deps.objects, record)
-            seconds = estimate_seconds(manifest, {name: mark.bytes for name, mark in run.before.tables.items()})
-    return Proposal(
-        rung=4,
-        backup_id=deploy.backup_id,
-        undone=tuple(f"migration {version}" for version in deploy.versions),
-        tables=tuple(run.before.tables),
-        lost_unknown=True,
-        seconds=seconds,
-    )
 
 
 _STEPS: Mapping[State, Callable[[Run], Awaitable[State]]] = {

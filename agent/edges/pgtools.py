@@ -160,7 +160,7 @@ class PostgresTools:
         """See `ports.PgTools.listing`."""
         tool = await self._best()
         async with self._run(
-            tool, "pg_restore", ["--list", str(archive)], stdout=asyncio.subprocess.PIPE, connected=False
+            tool, "pg_restore", ["--list", "--verbose", str(archive)], stdout=asyncio.subprocess.PIPE, connected=False
         ) as program:
             assert program.process.stdout is not None  # noqa: S101 - started with a pipe
             text, _ = await asyncio.gather(program.process.stdout.read(), program.listen())

@@ -49,7 +49,7 @@ class PgTools(Protocol):
         ...
 
     async def listing(self, archive: Path) -> str:
-        """`pg_restore --list` of a directory archive.
+        """`pg_restore --list --verbose` of a directory archive.
 
         Raises:
             BackupError: `backup.unreadable`.

@@ -50,6 +50,7 @@ class DeploySettings(Section):
     schemas: tuple[str, ...] = ()
     cancel_grace_s: Seconds = 300.0
     restore: Restore = "auto"
+    targeted_restore: bool = True
     max_rows_lost: int | None = Field(default=None, ge=0)
     max_downtime: Seconds | None = None
 

@@ -3,7 +3,8 @@
 -- A type is hashed by value where equality means identity, through its binary form where it does not
 -- (1.0 and 1.00 are equal numerics, '1 mon' and '30 days' equal intervals), and as text where it has neither.
 -- An enum goes as text: its hash is that of an OID, which is another one after a restore.
--- `members`: those that belong to an extension too. A materialized view is left out: it is made of other tables, and a
+-- `members`: those that belong to an extension too. `only`: these tables; null: all. `without`: columns to leave out.
+-- A materialized view is left out: it is made of other tables, and a
 -- restore makes it anew. A table without columns has rows all the same.
 SELECT
   format('%%I.%%I', n.nspname, c.relname) AS name,
@@ -30,11 +31,13 @@ SELECT
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  AND format('%%I.%%I.%%I', n.nspname, c.relname, a.attname) <> ALL (%(without)s::text[])
 LEFT JOIN pg_type AS t ON t.oid = a.atttypid
 LEFT JOIN pg_type AS base ON base.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
 LEFT JOIN pg_type AS element ON element.oid = base.typelem
 LEFT JOIN pg_collation AS coll ON coll.oid = a.attcollation
 WHERE n.nspname = ANY (%(schemas)s::text[])
+  AND (%(only)s::text[] IS NULL OR format('%%I.%%I', n.nspname, c.relname) = ANY (%(only)s::text[]))
   AND c.relkind = 'r'
   AND c.relpersistence <> 't'
   AND has_table_privilege(c.oid, 'SELECT')

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,9 +73,13 @@ def write_migrations(folder: Path, files: dict[str, str]) -> None:
         (place / name).write_text(text)
 
 
-async def deploy(settings: Settings, strategy: str = "auto", **request: Any) -> Outcome:
-    """Run a deploy to its end in this event loop."""
-    async with open_deps(settings) as deps:
+async def deploy(
+    settings: Settings, strategy: str = "auto", *, moved: Callable[[int], None] = lambda _: None, **request: Any
+) -> Outcome:
+    """Run a deploy to its end in this event loop; `moved` is called with the number of each change of state."""
+    numbers = count(1)
+    async with open_deps(settings) as opened:
+        deps = replace(opened, moved=lambda: moved(next(numbers)))
         order = DeployRequest(project=settings.project, strategy=Strategy(strategy), requested_by="test", **request)
         queued = await queue(deps, order)
         await run_deploy(PlainCtx(queued.id), deps)

@@ -1,5 +1,6 @@
 -- Event triggers of roles that we can act for; tied are those that call a function that a restore drops.
 SELECT 'event trigger' AS kind, e.evtname AS name, n.nspname = ANY (%(schemas)s::text[]) AND pg_has_role(p.proowner, 'USAGE') AS tied,
+  'pg_event_trigger'::regclass::oid::int8 AS classid, e.oid::int8 AS objid,
   concat_ws(E';\n',
     format('CREATE EVENT TRIGGER %%I ON %%s%%s EXECUTE FUNCTION %%I.%%I()', e.evtname, e.evtevent,
       (SELECT ' WHEN TAG IN (' || string_agg(quote_literal(t.tag), ', ' ORDER BY t.n) || ')'

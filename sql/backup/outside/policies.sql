@@ -1,6 +1,6 @@
 -- Row-level security policies on tables of other schemas, such as storage.objects.
 SELECT 'policy' AS kind, format('%%I on %%I.%%I', p.polname, n.nspname, c.relname) AS name,
-  d.tied AS tied,
+  d.tied AS tied, 'pg_policy'::regclass::oid::int8 AS classid, p.oid::int8 AS objid,
   concat_ws(E';\n',
     format('CREATE POLICY %%I ON %%I.%%I AS %%s FOR %%s TO %%s%%s%%s', p.polname, n.nspname, c.relname,
       CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,

@@ -1,6 +1,6 @@
 -- Triggers on tables of other schemas, such as auth.users, except Supabase's own: those call a function beside their table.
 SELECT 'trigger' AS kind, format('%%I on %%I.%%I', t.tgname, n.nspname, c.relname) AS name,
-  d.tied AS tied,
+  d.tied AS tied, 'pg_trigger'::regclass::oid::int8 AS classid, t.oid::int8 AS objid,
   concat_ws(E';\n', pg_get_triggerdef(t.oid),
     CASE t.tgenabled
       WHEN 'D' THEN format('ALTER TABLE %%I.%%I DISABLE TRIGGER %%I', n.nspname, c.relname, t.tgname)

@@ -1,0 +1,195 @@
+"""Rungs 3 and 4 of the ladder: what the deploy changed, or everything, comes back from the backup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import sql
+from agent.core import backups as core
+from agent.core.backups import Manifest
+from agent.core.compare import Differences, content_differences
+from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity
+from agent.core.restore_policy import estimate_seconds
+from agent.deploy.approval import permitted, rungs_tried
+from agent.deploy.archive import load_manifest, opened
+from agent.deploy.carrying import carry_out
+from agent.deploy.deps import Run, failure_of
+from agent.deploy.ladder import compare, report_rung, shut_out
+from agent.deploy.restore import restore_in_place
+from agent.deploy.snapshot import proof, read_marks, read_proof, schemas_of
+from agent.deploy.targeted import ORPHANED, NotPossible, Work, compose
+from agent.errors import AgentError, StatementError
+
+TARGETED, IN_PLACE = 3, 4
+_NAMES = {TARGETED: "targeted restore", IN_PLACE: "in-place restore"}
+_ROUNDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """The deploy's own backup."""
+
+    record: BackupRecord
+    manifest: Manifest
+
+
+async def restore(run: Run) -> Failure | None:
+    """Climb the rungs that are left, within the policy.
+
+    Returns:
+        None if the database is proven to be as before, else why it is not.
+
+    Raises:
+        Stop: the policy leaves it to people, or they said no.
+    """
+    deploy = await run.deps.store.get(run.deploy_id)
+    records = {one.id: one for one in await run.deps.store.backups()}
+    if (record := records.get(deploy.backup_id)) is None:
+        return Failure(cause="agent", code="restore.no_backup", message=f"the backup {deploy.backup_id!r} is not known")
+    try:
+        source = _Source(record=record, manifest=await load_manifest(run.deps.objects, record))
+        session = await shut_out(run)
+        noted = bool(await session.value(sql.load("ledger/exists")))
+    except AgentError as error:
+        return failure_of(error)
+    tried = await rungs_tried(run)
+    if (
+        noted
+        and run.deps.options.targeted_restore
+        and max(tried, default=0) < TARGETED
+        and await _targeted(run, source)
+    ):
+        return None
+    return await _everything(run, source, noted=noted)
+
+
+async def _targeted(run: Run, source: _Source) -> bool:
+    """Rung 3; False: it could not be done, or did not bring the database back."""
+    assert run.before is not None  # noqa: S101 - set before migrate
+    try:
+        work = await _carried_out(run, source)
+        session = await run.session()
+        proven = await read_proof(session)
+        found = await compare(run, session, tables={name: proven[name] for name in work.tables if name in proven})
+        async with session.transaction(read_only=True):
+            rest = sorted(run.before.tables.keys() - set(work.tables))
+            others = await read_marks(session, schemas_of(run.before), only=rest)
+    except NotPossible as reason:
+        return _not_done(run, TARGETED, f"is not possible: {reason}")
+    except AgentError as error:
+        return _not_done(run, TARGETED, f"failed: {error.message}")
+    for line in content_differences(run.before.tables, others):
+        run.emitter.emit(EventKind.LOG, f"written by others meanwhile: {line}")
+    return report_rung(run, TARGETED, _NAMES[TARGETED], found)
+
+
+async def _carried_out(run: Run, source: _Source) -> Work:
+    """Once more with the tables whose rows, written by the application, point at rows that the backup does not have."""
+    also: set[str] = set()
+    only = lambda name: not name.startswith(core.MANAGED_DATA)  # noqa: E731
+    async with opened(run.deps.objects, source.manifest, run.deps.backup, only=only) as folder:
+        for _ in range(_ROUNDS):
+            work = await _permitted(run, source, folder, also)
+            try:
+                await carry_out(
+                    target=run.deps.target,
+                    tools=run.deps.tools,
+                    archive=folder / core.APPLICATION,
+                    batches=[work.batch],
+                    options=run.deps.backup,
+                    purpose=run.purpose,
+                    clock=run.deps.clock,
+                    emit=run.emitter.put,
+                    journal=False,
+                )
+            except StatementError as error:
+                if error.sqlstate != ORPHANED:
+                    raise
+                also |= set(json.loads(error.detail))
+            else:
+                return work
+    raise NotPossible(f"the application goes on writing rows that point at lost ones: {', '.join(sorted(also))}")
+
+
+async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[str]) -> Work:
+    """What rung 3 does, once it may; what was found out before people were waited for is found out again."""
+    while True:
+        session = await run.session()
+        async with session.transaction(read_only=True, repeatable=True):
+            work = await compose(run, session, manifest=source.manifest, folder=folder, also=also)
+        asked = run.deps.clock.now()
+        await permitted(run, _proposal(run, source, TARGETED, work.undone, work.tables))
+        if (run.deps.clock.now() - asked).total_seconds() < run.deps.options.poll_s:
+            return work
+
+
+async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | None:
+    """Rung 4: the application's schemas, and what hangs on them outside."""
+    assert run.before is not None  # noqa: S101 - set before migrate
+    try:
+        await _permitted_in_place(run, source)
+        session = await run.session()
+        await restore_in_place(
+            target=run.deps.target,
+            tools=run.deps.tools,
+            objects=run.deps.objects,
+            backup=source.record,
+            options=run.deps.backup,
+            clock=run.deps.clock,
+            purpose=run.purpose,
+            emit=run.emitter.put,
+            last=proof(session, run.before) if noted else "",
+        )
+        session = await run.session()
+        proven = await read_proof(session) if noted else {}
+        found = await compare(run, session, tables=proven if run.before.tables.keys() <= proven.keys() else None)
+    except AgentError as error:
+        _not_done(run, IN_PLACE, f"failed: {error.message}")
+        return failure_of(error)
+    return None if report_rung(run, IN_PLACE, _NAMES[IN_PLACE], found) else _not_proven(found)
+
+
+async def _permitted_in_place(run: Run, source: _Source) -> None:
+    assert run.before is not None  # noqa: S101 - set before migrate
+    deploy = await run.deps.store.get(run.deploy_id)
+    undone = tuple(f"migration {version}" for version in deploy.versions)
+    while True:
+        session = await run.clean_session()
+        for line in (await compare(run, session)).content:
+            run.emitter.emit(EventKind.LOG, f"the restore takes back: {line}", severity=Severity.WARNING)
+        asked = run.deps.clock.now()
+        await permitted(run, _proposal(run, source, IN_PLACE, undone, tuple(run.before.tables)))
+        if (run.deps.clock.now() - asked).total_seconds() < run.deps.options.poll_s:
+            return
+
+
+def _proposal(run: Run, source: _Source, rung: int, undone: tuple[str, ...], tables: tuple[str, ...]) -> Proposal:
+    assert run.before is not None  # noqa: S101 - set before migrate
+    sizes = {name: mark.bytes for name, mark in run.before.tables.items()}
+    return Proposal(
+        rung=rung,
+        backup_id=source.record.id,
+        undone=undone,
+        tables=tables,
+        lost_unknown=True,
+        seconds=estimate_seconds(source.manifest, sizes, tables),
+    )
+
+
+def _not_done(run: Run, rung: int, why: str) -> bool:
+    return report_rung(run, rung, _NAMES[rung], None, message=f"{_NAMES[rung]} {why}")
+
+
+def _not_proven(found: Differences) -> Failure:
+    return Failure(
+        cause="agent",
+        code="restore.not_proven",
+        message=f"restored, but not equal to the snapshot: {'; '.join(found.all[:5])}",
+        hint="Compare the named objects with the backup before you let the application write again."
+        if len(found.outside) < len(found.all)
+        else "The application's schemas are as before. What is named here is in no backup: look at it, and undo by "
+        "hand what the migrations did there.",
+    )

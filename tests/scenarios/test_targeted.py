@@ -1,0 +1,205 @@
+"""Rung 3 on real databases: what the deploy changed comes back, and nothing else is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Database
+from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
+from tests.support.oracle import psql, rows, schema_dump, table_hashes
+
+APPLICATION = """
+create type public.mood as enum ('calm', 'loud');
+create table public.authors (id bigint generated always as identity primary key, name text not null unique);
+create table public.posts (
+  id bigint generated always as identity primary key,
+  author_id bigint not null references public.authors,
+  title text not null check (title <> ''),
+  mood public.mood not null default 'calm',
+  created_at timestamptz not null default now()
+);
+create index posts_author_idx on public.posts (author_id);
+create table public.comments (
+  id bigint generated always as identity primary key,
+  post_id bigint not null references public.posts on delete cascade,
+  body text
+);
+create table public.aside (id int primary key, note text);
+create function public.shout(t text) returns text language sql immutable as $$ select upper(t) $$;
+create view public.loud_posts as select id, public.shout(title) as title from public.posts where mood = 'loud';
+create function public.touch() returns trigger language plpgsql as $$
+  begin new.title := trim(new.title); return new; end $$;
+create trigger touch before update on public.posts for each row execute function public.touch();
+alter table public.posts enable row level security;
+create policy mine on public.posts for select to authenticated using (author_id = 1);
+comment on table public.posts is 'what people wrote';
+grant select on public.posts to anon;
+create function public.on_user() returns trigger language plpgsql security definer as
+  $$ begin insert into public.authors (name) values (new.id::text); return new; end $$;
+create trigger on_auth_user after insert on auth.users for each row execute function public.on_user();
+insert into public.authors (name) select 'author ' || n from generate_series(1, 20) as n;
+insert into public.posts (author_id, title, mood)
+  select 1 + n % 20, 'post ' || n, case when n % 3 = 0 then 'loud' else 'calm' end::public.mood
+  from generate_series(1, 200) as n;
+insert into public.comments (post_id, body) select 1 + n % 200, 'comment ' || n from generate_series(1, 300) as n;
+insert into public.aside select n, 'note ' || n from generate_series(1, 50) as n;
+"""
+FIRST, SECOND = "20260101000000_first.sql", "20260102000000_second.sql"
+FAILS = {SECOND: "select 1 / 0;"}
+
+
+@pytest.fixture
+def project(database: Database, tmp_path: Path) -> tuple[Database, Path]:
+    psql(database.url, APPLICATION)
+    return database, tmp_path
+
+
+def whole(url: str) -> tuple[str, dict[str, str]]:
+    return schema_dump(url), table_hashes(url)
+
+
+def rungs(outcome: Outcome) -> list[tuple[int, bool]]:
+    return [(event.data["rung"], event.data["ok"]) for event in outcome.of("rung")]
+
+
+def files(url: str) -> dict[str, int]:
+    """Which file each table of the application lies in: another one if it was made anew or truncated."""
+    return dict(
+        rows(
+            url,
+            "select oid::regclass::text, relfilenode from pg_class "
+            "where relnamespace = 'public'::regnamespace and relkind = 'r'",
+        )
+    )
+
+
+CHANGES = {
+    "a new table": "create table public.extra (id int references public.posts); insert into public.extra values (1);",
+    "a new column": "alter table public.posts add column slug text; update public.posts set slug = 'p' || id;",
+    "a new generated column": "alter table public.aside add column long text generated always as (note || '!') stored;",
+    "a dropped column": "alter table public.posts drop column title cascade;",
+    "another type": "alter table public.aside alter column note type varchar(200);",
+    "rows gone": "delete from public.comments where id % 2 = 0;",
+    "rows changed": "update public.posts set mood = 'loud';",
+    "a truncated table": "truncate public.comments;",
+    "a truncated parent": "truncate public.authors cascade;",
+    "a dropped table": "drop table public.comments;",
+    "a dropped parent": "drop table public.authors cascade;",
+    "a renamed table": "alter table public.aside rename to elsewhere;",
+    "a renamed column": "alter table public.aside rename column note to remark;",
+    "an enum value": "alter type public.mood add value 'wild';",
+    "another function body": "create or replace function public.shout(t text) returns text language sql immutable as "
+    "$$ select lower(t) $$;",
+    "another function argument": "drop view public.loud_posts; drop function public.shout(text);"
+    "create function public.shout(words text) returns text language sql immutable as $$ select upper(words) $$;",
+    "a dropped function": "drop function public.on_user() cascade;",
+    "another policy": "alter policy mine on public.posts using (true);",
+    "a dropped policy": "drop policy mine on public.posts; create policy yours on public.posts using (false);",
+    "row security off": "alter table public.posts disable row level security;",
+    "other grants": "revoke select on public.posts from anon; grant insert, delete on public.posts to anon;"
+    "grant update (title) on public.posts to authenticated;",
+    "other comments": "comment on table public.posts is 'x'; comment on column public.posts.title is 'y';"
+    "comment on function public.shout(text) is 'z';",
+    "defaults": "alter table public.posts alter column mood set default 'loud', alter column title set default '-';",
+    "not null": "alter table public.posts alter column author_id drop not null;"
+    "alter table public.comments alter column body set default ''; ",
+    "a dropped constraint": "alter table public.posts drop constraint posts_title_check;",
+    "a new constraint": "alter table public.aside add constraint short check (length(note) < 100) not valid;",
+    "a dropped key": "alter table public.comments drop constraint comments_pkey;",
+    "a dropped foreign key": "alter table public.comments drop constraint comments_post_id_fkey;",
+    "another index": "drop index public.posts_author_idx; create index posts_title_idx on public.posts (title);",
+    "a disabled trigger": "alter table public.posts disable trigger touch;",
+    "a replaced view": "create or replace view public.loud_posts as select id, title from public.posts;",
+    "a materialized view": "create materialized view public.totals as select count(*) from public.posts;",
+    "a new schema": "create schema more; create table more.things (id int); insert into more.things values (1);",
+    "a trigger on auth.users": "drop trigger on_auth_user on auth.users;"
+    "create trigger other after update on auth.users for each row execute function public.on_user();",
+    "a storage policy": "create policy pictures on storage.objects for select using (public.shout(name) = 'A');",
+    "a publication": "alter publication supabase_realtime add table public.posts;",
+    "default privileges": "alter default privileges in schema public revoke all on tables from anon;",
+    "replica identity": "alter table public.aside replica identity full;",
+    "a sequence": "alter table public.posts alter column id set increment by 5; create sequence public.counter;",
+    "storage options": "alter table public.posts set (fillfactor = 70); alter table public.posts alter column title "
+    "set storage external; alter table public.posts alter column title set statistics 500;",
+    "everything moved": "create schema attic; alter table public.aside set schema attic; alter function "
+    "public.touch() set schema attic;",
+}
+
+
+@pytest.mark.parametrize("strategy", ["per_migration", "statement"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_a_change_is_undone(project, change: str, strategy: str) -> None:
+    database, folder = project
+    write_migrations(folder, {FIRST: change, **FAILS})
+    before = whole(database.admin_url)
+
+    outcome = await deploy(make_settings(database.url, folder), strategy)
+
+    assert outcome.state == "restored", outcome.why
+    assert rungs(outcome) == [(3, True)], [event.message for kind in ("rung", "log") for event in outcome.of(kind)]
+    assert whole(database.admin_url) == before
+
+
+async def test_what_the_application_writes_elsewhere_stays(project) -> None:
+    """Rows of tables that the deploy did not write to are not touched, nor are the tables' files."""
+    database, folder = project
+    write_migrations(
+        folder, {FIRST: "alter table public.posts add column slug text; delete from public.comments;"} | FAILS
+    )
+    before = files(database.url)
+
+    outcome = await deploy(
+        make_settings(database.url, folder),
+        "per_migration",
+        moved=_at_failure(
+            lambda: psql(
+                database.url,
+                "insert into public.aside values (1000, 'meanwhile');"
+                "insert into public.posts (author_id, title) values (1, 'meanwhile');",
+            )
+        ),
+    )
+
+    assert outcome.state == "restored", outcome.why
+    assert rungs(outcome) == [(3, True)]
+    assert rows(database.url, "select count(*) from public.aside") == [(51,)]
+    assert rows(database.url, "select count(*) from public.posts") == [(201,)]  # its content was not the deploy's doing
+    assert rows(database.url, "select count(*) from public.comments") == [(300,)]
+    after = files(database.url)
+    assert {name for name in before if before[name] != after[name]} == {"comments"}
+
+
+async def test_rows_that_hang_on_lost_rows_go_too(project) -> None:
+    """A comment of the application on a post of the application's cannot stay when the posts are loaded again."""
+    database, folder = project
+    write_migrations(folder, {FIRST: "update public.posts set title = 'x' || title;"} | FAILS)
+
+    outcome = await deploy(
+        make_settings(database.url, folder),
+        "per_migration",
+        moved=_at_failure(
+            lambda: psql(
+                database.url,
+                "with new as (insert into public.posts (author_id, title) values (1, 'meanwhile') returning id)"
+                "insert into public.comments (post_id, body) select id, 'meanwhile' from new;",
+            )
+        ),
+    )
+
+    assert outcome.state == "restored", outcome.why
+    assert rungs(outcome) == [(3, True)]
+    assert rows(database.url, "select count(*) from public.comments where body = 'meanwhile'") == [(0,)]
+    assert rows(database.url, "select count(*) from public.posts where title like 'x%'") == [(0,)]
+
+
+def _at_failure(action: Callable[[], object]) -> Callable[[int], None]:
+    """Do something when the deploy has failed and nothing is undone yet: the fifth change of state."""
+
+    def moved(number: int) -> None:
+        if number == 5:  # started, cleared, snapped, backed up, failed
+            action()
+
+    return moved
