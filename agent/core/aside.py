@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from agent.core.archive_list import Entry, belongings, entries
+from agent.core.archive_list import Entry, as_listing, belongings, entries
 from agent.core.backups import Manifest, OutsideObject, choose_entries
 from agent.core.compare import Differences, differences
 from agent.core.models import Model, Snapshot
@@ -54,22 +54,16 @@ class Aside(Model):
 
 
 class Parts(Model):
-    """The archive's entries as listings for `pg_restore --use-list`.
+    """The archive's entries.
 
-    `keys`: foreign keys to tables outside the archive, with their comments. `left_out`: of roles that the target's role
-    cannot act for, in words; `apart`: the same as `schema.name`.
+    `keys`: foreign keys to tables outside the archive, with their comments, as a listing for `pg_restore --use-list`.
+    `left_out`: of roles that the target's role cannot act for, in words; `apart`: the same as `schema.name`.
     """
 
-    main: str
+    main: tuple[Entry, ...]
     keys: str
     left_out: tuple[str, ...]
     apart: tuple[str, ...]
-
-
-def major(version: str) -> int:
-    """Of `17.10 (Debian 17.10-1)` 17; 0 if it is no version."""
-    match = re.match(r"\d+", version)
-    return int(match[0]) if match else 0
 
 
 def divide(listing: str, manifest: Manifest, *, foreign_owners: Collection[str]) -> Parts:
@@ -89,10 +83,14 @@ def divide(listing: str, manifest: Manifest, *, foreign_owners: Collection[str])
     mine = {entry.dump_id for entry in ours}
     foreign = [entry for entry in wanted if entry.dump_id not in mine and entry.desc not in _PARTS]
     return Parts(
-        main="".join(f"{entry.line}\n" for entry in ours if entry.dump_id not in keys),
-        keys="".join(f"{entry.line}\n" for entry in ours if entry.dump_id in keys),
+        main=tuple(entry for entry in ours if entry.dump_id not in keys),
+        keys=as_listing(entry for entry in ours if entry.dump_id in keys),
         left_out=tuple(f"{one.desc.lower()} {one.schema_name}.{one.tag} of {one.owner}" for one in foreign),
-        apart=tuple(f"{quoted(one.schema_name)}.{quoted(one.tag.partition('(')[0])}" for one in foreign),
+        apart=tuple(
+            f"{quoted(one.schema_name)}.{quoted(name)}"
+            for one in foreign
+            for name in {one.tag.partition("(")[0], one.tag.rpartition(" ")[2]}  # `table constraint` is an index, too
+        ),
     )
 
 

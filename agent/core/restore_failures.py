@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from agent.core.backups import Manifest
 from agent.errors import AgentError, BackupError, StatementError, TargetError
 
 _UNCHANGED = "The database is as it was before the restore."
@@ -29,7 +32,7 @@ def agent_disk_full(said: str) -> BackupError:
     return BackupError(
         f"no room to unpack the backup: {said}",
         code="restore.agent_disk_full",
-        hint=f"Free space there, or set TMPDIR to a larger disk, then restore again. {_UNCHANGED}",
+        hint=f"Free space there, or set backup.work_dir to a larger disk, then restore again. {_UNCHANGED}",
     )
 
 
@@ -44,6 +47,27 @@ def missing_privilege(said: str) -> TargetError:
         code="restore.missing_privilege",
         hint=f"Restore as `postgres`, or grant what is missing, then restore again. {_UNCHANGED}",
     )
+
+
+def refuse_newer_server(manifest: Manifest, server_major: int) -> None:
+    """What a newer server wrote may not be understood by an older one.
+
+    Raises:
+        TargetError: `restore.newer_server`.
+    """
+    wrote = major(manifest.server_version)
+    if wrote > server_major:
+        raise TargetError(
+            f"backup {manifest.id} is of PostgreSQL {manifest.server_version}, the database has version {server_major}",
+            code="restore.newer_server",
+            hint=f"Restore into PostgreSQL {wrote} or newer. {_UNCHANGED}",
+        )
+
+
+def major(version: str) -> int:
+    """Of `17.10 (Debian 17.10-1)` 17; 0 if it is no version."""
+    match = re.match(r"\d+", version)
+    return int(match[0]) if match else 0
 
 
 def named(error: StatementError) -> AgentError:

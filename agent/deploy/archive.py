@@ -14,8 +14,11 @@ from typing import Any
 from agent.core import backups as core
 from agent.core.backups import Manifest, StoredFile
 from agent.core.models import BackupRecord
+from agent.core.restore_failures import agent_disk_full
 from agent.errors import BackupError, NotFoundError
 from agent.ports import Cipher, ObjectStore
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +48,18 @@ async def load_manifest(objects: ObjectStore, backup: BackupRecord) -> Manifest:
 
     Raises:
         NotFoundError: `notfound.backup`: its files are gone.
-        BackupError: `backup.manifest_damaged`, `backup.newer_format`.
+        BackupError: `backup.manifest_damaged`, `backup.newer_format`, `backup.other_backup`.
     """
     key = f"{core.prefix(backup.project, backup.id)}/{core.MANIFEST}"
-    return core.unseal(await objects.get_bytes(key), where=f"{objects.label}/{key}")
+    where = f"{objects.label}/{key}"
+    manifest = core.unseal(await objects.get_bytes(key), where=where)
+    if (manifest.project, manifest.id) != (backup.project, backup.id):
+        raise BackupError(
+            f"{where} is that of backup {manifest.id} of project {manifest.project!r}: files were moved or copied",
+            code="backup.other_backup",
+            hint=f"Put the files of {backup.id} of project {backup.project!r} back there, or use another backup.",
+        )
+    return manifest
 
 
 @asynccontextmanager
@@ -61,13 +72,30 @@ async def opened(
         only: which files, by their plain names.
 
     Raises:
-        BackupError: `backup.damaged`, `backup.identity_missing`, `backup.decryption_failed`.
+        BackupError: `backup.damaged`, `backup.identity_missing`, `backup.decryption_failed`,
+            `restore.agent_disk_full`.
     """
-    place = core.prefix(manifest.project, manifest.id)
     wanted = [file for file in manifest.files if only(core.plain_name(file.name))]
+    place = core.prefix(manifest.project, manifest.id)
+    async with fetched(objects, place, wanted, options, encrypted=bool(manifest.encryption)) as folder:
+        yield folder
+
+
+@asynccontextmanager
+async def fetched(
+    objects: ObjectStore, place: str, files: Sequence[StoredFile], options: BackupOptions, *, encrypted: bool
+) -> AsyncIterator[Path]:
+    """Stored files in a local folder, plain, each checked against what was written.
+
+    Args:
+        place: where they lie in the object store.
+
+    Raises:
+        As `opened`.
+    """
     local = objects.local(place)
-    if local is not None and not manifest.encryption:
-        await check_files(objects, place, wanted)
+    if local is not None and not encrypted:
+        await check_files(objects, place, files)
         yield local
         return
     if options.work_dir is not None:
@@ -91,8 +119,13 @@ async def opened(
 
 
 async def _fetch(objects: ObjectStore, place: str, file: StoredFile, into: Path) -> None:
-    with into.open("xb") as stream:
-        await _read(objects, place, file, stream.write)
+    try:
+        with into.open("xb") as stream:
+            await _read(objects, place, file, stream.write)
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        raise agent_disk_full(f"{into.parent}: {error.strerror}") from error
 
 
 async def _read(objects: ObjectStore, place: str, file: StoredFile, use: Callable[[bytes], Any]) -> None:

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from agent import sql
 from agent.core import aside as core
 from agent.core import backups
-from agent.core.archive_list import entries
+from agent.core.archive_list import as_listing, entries, fast_order
 from agent.core.aside import Aside
 from agent.core.backups import Manifest, OutsideObject
 from agent.core.models import BackupRecord, EventKind
@@ -27,10 +27,11 @@ from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest, opened
 from agent.deploy.aside_check import Checked, check
 from agent.deploy.aside_target import Other, refuse_the_source, survey
+from agent.deploy.carrying import Batch, carry_out, end_leftovers
 from agent.deploy.emitter import Emit, tell
-from agent.deploy.restore import _LOCKED, _explained, _refuse_dependents, _watching
+from agent.deploy.restore import refuse_dependents
 from agent.errors import AgentError, StatementError, TargetError
-from agent.ports import Clock, ObjectStore, PgTools, Row, Session, Target
+from agent.ports import Clock, ObjectStore, PgTools, Session, Target
 
 _OUTSIDE = TypeAdapter(list[OutsideObject])
 _PURPOSE = "restore-aside"
@@ -155,35 +156,33 @@ async def _replace(work: _Work) -> Checked:
     dropped, made = core.in_the_way(work.before, work.other.outside)
     scope = {"schemas": list(work.other.scope)}
     async with work.target.session(purpose=_PURPOSE) as session:
-        await _refuse_dependents(session, scope)
+        await refuse_dependents(session, scope)
         contents = await session.rows(sql.load("restore/contents"), scope)
         await _fill_managed(session, work)
         try:
             first = _first(session, work, dropped, made, contents=[row["statement"] for row in contents])
-            await _in_one_transaction(session, work, first, await _last(session, work, made))
+            last = await _last(session, work, made)
+            whole = Batch(
+                name="",
+                before="\n;\n".join((*first, "")),
+                listing=as_listing(fast_order(work.parts.main)),
+                after="\n;\n".join((*last, "")),
+            )
+            await carry_out(
+                target=work.target,
+                tools=work.tools,
+                archive=work.folder / backups.APPLICATION,
+                batches=[whole],
+                options=work.options,
+                purpose=_PURPOSE,
+                clock=work.clock,
+                emit=work.emit,
+                journal=False,
+            )
         except BaseException:
             await _unfill(session, work)
             raise
     return await _check(work)
-
-
-async def _in_one_transaction(session: Session, work: _Work, first: Sequence[str], last: Sequence[str]) -> None:
-    begin = f"{sql.load('restore/begin')}\n{_begin(session, work)}"
-    for attempt in range(1, work.options.lock_attempts + 1):
-        blockers: list[Row] = []
-        try:
-            async with _watching(work.target, _PURPOSE, work.clock, work.emit, blockers, attempt=attempt):
-                await work.tools.restore(
-                    archive=work.folder / backups.APPLICATION,
-                    listing=work.parts.main,
-                    before="\n;\n".join((begin, *first, "")),
-                    after="\n;\n".join((*last, "")),
-                )
-        except StatementError as error:
-            if error.sqlstate not in _LOCKED or attempt == work.options.lock_attempts:
-                raise _explained(error, blockers) from error
-        else:
-            return
 
 
 def _begin(session: Session, work: _Work) -> str:
@@ -257,13 +256,14 @@ async def _fill_managed(session: Session, work: _Work) -> None:
     for row in await session.rows(sql.load("aside/fillable"), {"names": names}):
         name = (row["schema"], row["name"])
         if known[name].desc == "SEQUENCE SET":
-            chosen.append(known[name].line)
+            chosen.append(known[name])
         elif await session.value(sql.load("aside/is_empty"), names={"table": name}):
-            chosen.append(known[name].line)
+            chosen.append(known[name])
             work.filled.append(name)
     if work.filled:
-        listing = "".join(f"{line}\n" for line in chosen)
-        await work.tools.restore(archive=archive, listing=listing, before=sql.load("restore/begin"), after="")
+        await work.tools.restore(
+            archive=archive, listing=as_listing(chosen), before=sql.load("restore/begin"), after=""
+        )
 
 
 async def _load(work: _Work) -> None:
@@ -284,7 +284,7 @@ async def _load(work: _Work) -> None:
                 work.emit, work.clock, EventKind.PROGRESS, message, what="restore", phase="load", done=done, total=total
             )
 
-    await work.tools.load(archive=archive, listing=work.parts.main, jobs=work.jobs, on_entry=told)
+    await work.tools.load(archive=archive, listing=as_listing(work.parts.main), jobs=work.jobs, on_entry=told)
 
 
 async def _check(work: _Work) -> Checked:
@@ -305,8 +305,7 @@ async def _check(work: _Work) -> Checked:
 async def _undo(work: _Work) -> None:
     """Make an empty database what it was: each statement by itself, since one transaction may need too many locks."""
     async with work.target.session(purpose=_PURPOSE) as session:
-        for row in await session.rows(sql.load("restore/leftover_sessions")):
-            await session.value(sql.load("restore/terminate"), {"pid": row["pid"]})
+        await end_leftovers(session, work.clock, work.emit)
         await session.run_many([sql.load("aside/session")])
         now = await outside.read_outside(session, work.other.scope)
         dropped, made = backups.outside_changes(work.other.outside, now)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import sql
-from agent.core.aside import major
 from agent.core.backups import Manifest, OutsideObject
 from agent.core.models import EventKind, Severity
-from agent.core.restore_failures import missing_privilege
+from agent.core.restore_failures import missing_privilege, refuse_newer_server
 from agent.deploy import outside
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.snapshot import application_schemas
@@ -115,20 +114,6 @@ async def survey(session: Session, manifest: Manifest, *, schemas: tuple[str, ..
         )
     now = await outside.read_outside(session, scope)
     return Other(facts=facts, scope=scope, outside=now, empty=not held)
-
-
-def refuse_newer_server(manifest: Manifest, server_major: int) -> None:
-    """What a newer server wrote may not be understood by an older one.
-
-    Raises:
-        TargetError: `restore.newer_server`.
-    """
-    if major(manifest.server_version) > server_major:
-        raise TargetError(
-            f"backup {manifest.id} is of PostgreSQL {manifest.server_version}, the database has version {server_major}",
-            code="restore.newer_server",
-            hint=f"Restore into PostgreSQL {major(manifest.server_version)} or newer. Nothing was changed.",
-        )
 
 
 def _refuse_missing_roles(manifest: Manifest, present: list[str]) -> None:

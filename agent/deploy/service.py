@@ -93,10 +93,17 @@ async def find_backup(deps: Deps, name: str) -> BackupRecord:
     Raises:
         NotFoundError: `notfound.backup`.
     """
-    records = [one for one in await deps.store.backups(project=deps.options.project) if one.id.startswith(name)]
+    everyones = [one for one in await deps.store.backups() if one.id.startswith(name)]
+    records = [one for one in everyones if one.project == deps.options.project]
     exact = [one for one in records if one.id == name]
     if exact or len(records) == 1:
         return (exact or records)[0]
+    if everyones and not records:
+        raise NotFoundError(
+            f"backup {everyones[0].id} is of project {everyones[0].project!r}, not of {deps.options.project!r}",
+            code="notfound.backup",
+            hint="`deploy-agent backup list` shows those of this project; set `project` to work for the other one.",
+        )
     raise NotFoundError(
         f"there is no backup {name!r}" if not records else f"{name!r} may be {' or '.join(one.id for one in records)}",
         code="notfound.backup",

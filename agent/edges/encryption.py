@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from agent.core.backups import StoredFile
 from agent.core.redaction import redact
+from agent.core.restore_failures import agent_disk_full
 from agent.errors import BackupError, InputError
 
 
@@ -92,6 +93,8 @@ class AgeCipher:
                 pyrage.decrypt_io(stored, plain, [identity])
         except (pyrage.DecryptError, OSError) as error:
             target.unlink(missing_ok=True)
+            if os.strerror(errno.ENOSPC) in str(error):
+                raise agent_disk_full(f"{target.parent}: {error}") from error
             raise BackupError(
                 f"{source.name} cannot be decrypted: {error}",
                 code="backup.decryption_failed",

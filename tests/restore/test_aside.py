@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -16,11 +19,13 @@ from agent.deploy.aside import restore_aside
 from agent.edges.object_store import FolderStore
 from agent.edges.pgtools import PostgresTools
 from agent.edges.target import PsycopgTarget
+from agent.errors import StatementError, TargetError
 from tests.conftest import TEMPLATE, Database
 from tests.edges.backup_kit import CLOCK, RICH, Kit, kit
 from tests.support.aside import run_aside
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
 
+Picture = tuple[list[str], dict[str, str]]
 USERS = "COPY auth.users TO STDOUT"
 
 
@@ -67,18 +72,33 @@ def bring_users(source: Database, other: Database) -> None:
     psql(other.admin_url, f"SET session_replication_role = replica;\nCOPY auth.users FROM STDIN;\n{users}\n\\.\n")
 
 
-def whole(database: Database) -> tuple[list[str], dict[str, str]]:
+def whole(database: Database) -> Picture:
     """The definition of everything, line by line (in which order rights were granted is no matter), and all rows."""
     blocks = schema_dump(database.admin_url).split("\n\n\n")
     lines = [line for block in blocks for line in (sorted(block.split("\n")) if "\nGRANT " in block else [block])]
     return lines, table_hashes(database.admin_url)
 
 
-def unlike(one: Database, another: Database) -> list[str]:
-    """What differs between two databases."""
-    (lines, tables), (other_lines, other_tables) = whole(one), whole(another)
-    rows = sorted(f"{name}: {what}" for name, what in tables.items() ^ other_tables.items() if name != "cron.job")
-    return [*difflib.unified_diff(other_lines, lines, "wanted", "found", n=0, lineterm=""), *rows]
+def unlike(database: Database, wanted: Database) -> list[str]:
+    """What differs between two databases; cron's table holds the database's name."""
+    return [each for each in unlike_before(database, whole(wanted)) if not each.startswith("cron.job: ")]
+
+
+def unlike_before(database: Database, before: Picture) -> list[str]:
+    """What differs from what it was."""
+    lines, tables = whole(database)
+    rows = sorted(f"{name}: {what}" for name, what in tables.items() ^ before[1].items())
+    return [*difflib.unified_diff(before[0], lines, "wanted", "found", n=0, lineterm=""), *rows]
+
+
+def refuse(database: Database, tag: str, *, action: str = "RAISE 'not here'") -> None:
+    """As Supabase's administrator: at this command in this database something happens."""
+    psql(
+        database.admin_url,
+        f"CREATE FUNCTION extensions.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN {action}; END$$;"
+        f"CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('{tag}') EXECUTE FUNCTION extensions.refuse();"
+        "ALTER EVENT TRIGGER refuse ENABLE ALWAYS",
+    )
 
 
 async def test_a_new_project_becomes_the_same(rich: Kit, database: Database, other: Database):
@@ -105,3 +125,148 @@ async def test_keys_to_users_that_are_missing_are_made_unchecked_and_named(
     bring_users(database, other)
     psql(other.url, "ALTER TABLE public.profiles VALIDATE CONSTRAINT profiles_id_fkey")
     assert unlike(other, database) == []
+
+
+async def test_users_come_along_where_the_backup_has_them(rich: Kit, database: Database, other: Database):
+    rich.options = replace(rich.options, managed_data=("auth",))
+    record, _ = await rich.take()
+    done = await aside(rich, record, other)
+    assert done.complete
+    assert "auth.users" in done.filled
+    assert unlike(other, database) == []
+
+
+async def test_what_is_not_empty_is_refused_or_replaced(rich: Kit, database: Database, other: Database):
+    record, _ = await rich.take()
+    bring_users(database, other)
+    psql(
+        other.url,
+        """
+        CREATE TABLE public.albums (id text);
+        CREATE TABLE public.mine (id int);
+        CREATE SCHEMA ours CREATE TABLE ours.things (id int);
+        CREATE FUNCTION public.new_user() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TRIGGER mine AFTER INSERT ON auth.users FOR EACH ROW EXECUTE FUNCTION public.new_user();
+        CREATE SCHEMA supabase_migrations;
+        CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY, statements text[], name text);
+        INSERT INTO supabase_migrations.schema_migrations VALUES ('20250101000000');
+        """,
+    )
+    before = whole(other)
+    with pytest.raises(TargetError) as caught:
+        await aside(rich, record, other)
+    assert caught.value.code == "restore.not_empty"
+    assert "table public.albums" in caught.value.message
+    assert "--overwrite" in caught.value.hint
+    assert whole(other) == before
+
+    done = await aside(rich, record, other, overwrite=True)
+    assert (done.complete, done.replaced) == (True, True)
+    psql(other.url, "DROP SCHEMA ours")
+    assert unlike(other, database) == []
+
+
+async def test_a_failed_replacement_leaves_what_was_there(rich: Kit, other: Database):
+    record, _ = await rich.take()
+    psql(other.url, "CREATE TABLE public.mine (id int); INSERT INTO public.mine VALUES (1)")
+    refuse(other, "CREATE POLICY")
+    before = whole(other)
+    with pytest.raises(StatementError, match="not here"):
+        await aside(rich, record, other, overwrite=True)
+    assert whole(other) == before
+
+
+async def test_what_hangs_on_a_new_project_by_itself_is_no_content(rich: Kit, database: Database, other: Database):
+    """Functions of Supabase's own in `public`, and extensions there."""
+    psql(
+        other.admin_url,
+        "CREATE FUNCTION public.rls_auto_enable() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "CREATE EXTENSION pg_trgm WITH SCHEMA public",
+    )
+    record, _ = await rich.take()
+    done = await aside(rich, record, other)
+    assert done.left_out == ()
+    assert rows(other.url, "SELECT public.rls_auto_enable(), public.similarity('a', 'a')") == [(1, 1.0)]
+
+
+async def test_what_belongs_to_others_is_left_out_and_named(rich: Kit, database: Database, other: Database):
+    psql(database.admin_url, "CREATE TABLE public.theirs (id int PRIMARY KEY); INSERT INTO public.theirs VALUES (1)")
+    record, _ = await rich.take()
+    done = await aside(rich, record, other)
+    assert done.left_out == (
+        "table public.theirs of supabase_admin",
+        "constraint public.theirs theirs_pkey of supabase_admin",
+    )
+    assert rows(other.url, "SELECT to_regclass('public.theirs')") == [(None,)]
+
+
+async def test_missing_roles_are_named(rich: Kit, database: Database, other: Database):
+    psql(database.url, "CREATE ROLE auditor; CREATE ROLE nobody; GRANT SELECT ON public.albums TO auditor")
+    try:
+        record, _ = await rich.take()
+    finally:
+        psql(database.admin_url, "DROP OWNED BY auditor; DROP ROLE auditor; DROP ROLE nobody")
+    before = whole(other)
+    with pytest.raises(TargetError) as caught:
+        await aside(rich, record, other)
+    assert caught.value.code == "restore.roles_missing"
+    assert caught.value.message.endswith("missing: auditor")
+    assert whole(other) == before
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_the_source_is_refused_by_whatever_name(rich: Kit, database: Database, host: str):
+    record, _ = await rich.take()
+    url = database.url.replace("127.0.0.1", host)
+    same = Database(name=database.name, url=url, admin_url=database.admin_url, server=database.server)
+    before = whole(database)
+    with pytest.raises(TargetError) as caught:
+        await aside(rich, record, same, overwrite=True)
+    assert caught.value.code == "restore.same_database"
+    assert whole(database) == before
+
+
+async def test_a_source_that_is_gone_holds_nothing_up(rich: Kit, database: Database, other: Database):
+    record, _ = await rich.take()
+    bring_users(database, other)
+    gone = PsycopgTarget(SecretStr("postgresql://postgres:x@127.0.0.1:1/gone"))
+    done = await aside(rich, record, other, source=gone)
+    assert done.complete
+    assert any("cannot be asked" in event.message for event in rich.events)
+
+
+@pytest.mark.parametrize("tag", ["CREATE TABLE", "CREATE INDEX", "CREATE TRIGGER", "CREATE POLICY"])
+async def test_a_failure_on_the_way_leaves_it_as_empty_as_it_was(rich: Kit, other: Database, tag: str):
+    rich.options = replace(rich.options, managed_data=("auth",))
+    record, _ = await rich.take()
+    refuse(other, tag)
+    before = whole(other)
+    with pytest.raises(TargetError, match="not here") as caught:
+        await aside(rich, record, other)
+    assert caught.value.code == "restore.statement_failed"
+    assert unlike_before(other, before) == []
+
+
+async def test_a_cancelled_restore_leaves_it_as_empty_as_it_was(rich: Kit, other: Database):
+    record, _ = await rich.take()
+    refuse(other, "CREATE INDEX", action="PERFORM pg_advisory_xact_lock(4711)")
+    before = whole(other)
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted"
+    async with await psycopg.AsyncConnection.connect(other.admin_url, autocommit=True) as holder:
+        await holder.execute("SELECT pg_advisory_lock(4711)")
+        running = asyncio.create_task(aside(rich, record, other))
+        while await (await holder.execute(waits)).fetchone() == (0,):
+            assert not running.done(), running
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert unlike_before(other, before) == []
+
+
+async def test_what_arrives_otherwise_is_noticed(rich: Kit, other: Database):
+    record, _ = await rich.take()
+    refuse(other, "CREATE POLICY", action="UPDATE public.albums SET title = title || '!' WHERE id = 7")
+    with pytest.raises(TargetError) as caught:
+        await aside(rich, record, other)
+    assert caught.value.code == "restore.differs"
+    assert "table public.albums has other content in its 500 rows" in caught.value.message
