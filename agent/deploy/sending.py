@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import accumulate
 
 from agent import sql
-from agent.core.models import EventKind, Failure, Severity
+from agent.core.models import EventKind, Failure, Severity, Strategy
 from agent.core.scripts import Script
 from agent.deploy.deps import Run, Stop, cancelled, failure_of
 from agent.deploy.monitors import monitoring
@@ -17,6 +17,7 @@ from agent.errors import StatementError
 from agent.ports import Notice, Session
 
 SEALED = "DA002"  # raised by sql/ledger/seal.sql
+_UNSAFE_ENUM_USE = "55P04"  # PostgreSQL documentation, appendix A
 FENCED = frozenset({"DA001", SEALED})  # DA001: sql/ledger/hold.sql
 
 
@@ -173,7 +174,17 @@ def blame(run: Run, script: Script, error: StatementError, *, before: int = 0, i
     if run.cancel_reason and error.sqlstate == "57014":
         return cancelled(run.cancel_reason).model_copy(update={**place(script), "statement": number, "line": line})
     failure = failure_of(error, **place(script), cause="statement", line=line, statement=number, sql=piece.text[:2000])
+    if error.sqlstate == _UNSAFE_ENUM_USE and not failure.hint:
+        failure = failure.model_copy(update={"hint": _enum_hint(run)})
     return with_hints(run, failure)
+
+
+def _enum_hint(run: Run) -> str:
+    """What to do about an enum value that is used in the transaction that adds it; found out only by running it."""
+    alone = "move ALTER TYPE … ADD VALUE to an earlier file of its own"
+    if run.plan is not None and run.plan.strategy is Strategy.ATOMIC:
+        return f"If another file adds the value, deploy with `--strategy per_migration`; if this one does, {alone}."
+    return f"A new enum value can be used once it is committed: {alone}."
 
 
 def with_hints(run: Run, failure: Failure) -> Failure:

@@ -422,3 +422,26 @@ async def test_a_database_without_a_schema_of_its_own(database, tmp_path: Path) 
     assert whole(database.admin_url) == before
     [backup] = (tmp_path / "state" / "backups" / "test").iterdir()
     assert [path.name for path in (backup / "application").iterdir()] == ["toc.dat"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "files", "hint"),
+    [
+        ("atomic", 2, "If another file adds the value, deploy with `--strategy per_migration`"),
+        ("per_migration", 1, "can be used once it is committed: move ALTER TYPE … ADD VALUE to an earlier file"),
+    ],
+)
+async def test_an_enum_value_that_is_used_too_early_has_a_hint(project, strategy: str, files: int, hint: str) -> None:
+    """Added by dynamic SQL, which no plan can see."""
+    database, folder = project
+    psql(database.url, "create type public.mood as enum ('sad')")
+    add = "do $$ begin execute 'alter type public.mood add value ''great'''; end $$;\n"
+    use = "create table public.moods as select 'great'::public.mood as mood;\n"
+    write_migrations(folder, {"1_add.sql": add, "2_use.sql": use} if files == 2 else {"1_both.sql": add + use})
+
+    outcome = await deploy(make_settings(database.url, folder), strategy)
+
+    assert outcome.state == "rolled_back"
+    assert outcome.deploy.failure is not None
+    assert outcome.deploy.failure.sqlstate == "55P04"
+    assert hint in outcome.deploy.failure.hint
