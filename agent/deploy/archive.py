@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -41,6 +42,13 @@ class BackupOptions:
     work_dir: Path | None = None
     lock_timeout_s: float = 10.0
     lock_attempts: int = 3
+
+
+def work_dir(options: BackupOptions) -> Path | None:
+    """Plain text never lies at the target: with encryption, files are made elsewhere."""
+    if options.encrypt:
+        return options.work_dir or Path(tempfile.gettempdir())
+    return options.work_dir
 
 
 async def load_manifest(objects: ObjectStore, backup: BackupRecord) -> Manifest:
@@ -102,14 +110,14 @@ async def fetched(
         options.work_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="deploy-agent-", dir=options.work_dir) as name:
         folder = Path(name)
-        for file in wanted:
+        for file in files:
             stored = folder / file.name
             await asyncio.to_thread(stored.parent.mkdir, parents=True, exist_ok=True)
             await _fetch(objects, place, file, stored)
-            if manifest.encryption:
+            if encrypted:
                 if options.cipher is None:
                     raise BackupError(
-                        f"backup {manifest.id} is encrypted, and no identity is set",
+                        f"{objects.label}/{place} is encrypted, and no identity is set",
                         code="backup.identity_missing",
                         hint="Set backup.age_identity to the secret key that belongs to one of the recipients.",
                     )
