@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -12,6 +10,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from agent.core import sealed
 from agent.core.models import BackupRecord, BackupState, Model
 from agent.errors import BackupError
 
@@ -60,7 +59,8 @@ class Manifest(Model):
     `schemas` are those in the archive, `all_schemas` those that the database had. `rows` counts by qualified name,
     `untied_keys` are the foreign keys (`schema.table name`) to tables outside the archive. `lsn` is the write-ahead log
     position. `snapshot_id` is the exported snapshot that every part was read from. `dump_seconds`: how long the dump
-    took (0: not noted); what a restore takes is estimated from it.
+    took (0: not noted); what a restore takes is estimated from it. `snapshot`: pg_current_snapshot() of that moment
+    ("": not noted); what is not visible in it was written since.
     """
 
     format: int = FORMAT
@@ -86,6 +86,7 @@ class Manifest(Model):
     extensions: tuple[str, ...] = ()
     encryption: str = ""
     dump_seconds: float = 0.0
+    snapshot: str = ""
     files: tuple[StoredFile, ...]
 
     @property
@@ -106,8 +107,7 @@ def prefix(project: str, backup_id: str) -> str:
 
 def seal(manifest: Manifest) -> bytes:
     """The manifest as it is stored: JSON with the SHA-256 of its own canonical form."""
-    content = manifest.model_dump(mode="json")
-    return (json.dumps({**content, "sha256": _digest(content)}, indent=1, ensure_ascii=False) + "\n").encode()
+    return sealed.seal(manifest.model_dump(mode="json"))
 
 
 def unseal(stored: bytes, *, where: str) -> Manifest:
@@ -120,10 +120,7 @@ def unseal(stored: bytes, *, where: str) -> Manifest:
         BackupError: `backup.manifest_damaged`, `backup.newer_format`.
     """
     try:
-        content = json.loads(stored)
-        found = content.pop("sha256")
-        if found != _digest(content):
-            raise _damaged(where, "its checksum does not fit")
+        content = sealed.unseal(stored)
         if content.get("format") != FORMAT:
             raise BackupError(
                 f"{where} has format {content.get('format')}; this agent reads format {FORMAT}",
@@ -131,8 +128,8 @@ def unseal(stored: bytes, *, where: str) -> Manifest:
                 hint="Use the version of the agent that wrote it, or restore by hand: see docs/backups.md.",
             )
         return Manifest.model_validate(content)
-    except (ValueError, KeyError, AttributeError, TypeError, ValidationError) as error:
-        raise _damaged(where, "it is no manifest") from error
+    except (ValueError, ValidationError) as error:
+        raise _damaged(where, "it is not what was written") from error
 
 
 def _damaged(where: str, why: str) -> BackupError:
@@ -141,10 +138,6 @@ def _damaged(where: str, why: str) -> BackupError:
         code="backup.manifest_damaged",
         hint="Use another backup; `deploy-agent backup list` shows them.",
     )
-
-
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def space_needed(table_bytes: int) -> int:
@@ -255,7 +248,7 @@ def choose_entries(
             return False
         return not (owners and rest.endswith(owners)) and rest.rpartition(" ")[0] not in keys
 
-    return "".join(f"{line}\n" for line in listing.splitlines() if wanted(line))
+    return "".join(f"{line}\n" for line in listing.split("\n") if wanted(line))
 
 
 def disk_full(where: str) -> BackupError:

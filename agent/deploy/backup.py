@@ -6,11 +6,9 @@ import asyncio
 import hashlib
 import json
 import secrets
-import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import agent
@@ -19,7 +17,7 @@ from agent.core import backups as core
 from agent.core.backups import Manifest, OutsideObject, StoredFile
 from agent.core.models import BackupRecord, BackupState, EventKind, Snapshot
 from agent.deploy import outside
-from agent.deploy.archive import BackupOptions, load_manifest
+from agent.deploy.archive import BackupOptions, load_manifest, work_dir
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.snapshot import application_schemas, write_catalog
 from agent.deploy.upkeep import prune, verify_backup
@@ -109,7 +107,7 @@ async def take_backup(
     if left := await objects.sweep():
         tell(emit, clock, EventKind.LOG, f"removed {len(left)} unfinished backups", names=left)
     place = core.prefix(project, backup_id)
-    async with objects.upload(place, work_dir=_work_dir(options)) as upload:
+    async with objects.upload(place, work_dir=work_dir(options)) as upload:
         await _check_space(upload, facts["table_bytes"])
         writing = _Writing(upload=upload, options=options)
         dump = _dump(
@@ -148,6 +146,7 @@ async def take_backup(
             extensions=tuple(facts["extensions"] or ()),
             encryption=options.cipher.name if options.encrypt and options.cipher else "",
             dump_seconds=dump_seconds,
+            snapshot=facts["snapshot"],
             files=tuple(sorted(writing.files, key=lambda file: file.name)),
         )
         _check_size(manifest, options.min_bytes)
@@ -282,10 +281,3 @@ def _check_size(manifest: Manifest, min_bytes: int) -> None:
             code="backup.too_small",
             hint="Check database_url and deploy.schemas, or lower backup.min_bytes. The backup was not kept.",
         )
-
-
-def _work_dir(options: BackupOptions) -> Path | None:
-    """Plain text never lies at the target: with encryption, files are made elsewhere."""
-    if options.encrypt:
-        return options.work_dir or Path(tempfile.gettempdir())
-    return options.work_dir

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
 from agent import sql
-from agent.ports import Session
+from agent.core import salvage as core
+from agent.core.backups import Manifest, StoredFile, disk_full
+from agent.core.models import EventKind, Severity
+from agent.core.salvage import Salvage, SalvagedTable, Stored
+from agent.deploy.archive import BackupOptions, work_dir
+from agent.deploy.emitter import Emit, tell
+from agent.deploy.snapshot import application_schemas
+from agent.ports import Clock, ObjectStore, Row, Session, Upload
+
+# Without the deploy's notes, any id may be its own.
+_ANYBODYS = {"own": "{}", "unsure": "{(,)}", "noted": "{}", "restored": "{}", "began": None}
 
 
 async def deploy_wrote(session: Session, deploy_id: str) -> set[int] | None:
@@ -16,3 +33,164 @@ async def deploy_wrote(session: Session, deploy_id: str) -> set[int] | None:
         return None
     [found] = await session.rows(sql.load("ledger/deploy_wrote"), {"deploy_id": deploy_id})
     return None if found["any"] else set(found["tables"])
+
+
+async def take_salvage(
+    *,
+    session: Session,
+    objects: ObjectStore,
+    manifest: Manifest,
+    options: BackupOptions,
+    deploy_id: str,
+    tables: Collection[str] | None,
+    clock: Clock,
+    emit: Emit,
+) -> Salvage | None:
+    """Keep the rows that the database has and the backup has not, but for those that only the deploy can have written.
+
+    They are told by the transaction id that each row has. While the deploy's notes of its own ids are there, its rows
+    are left out where it only inserted; what it updated may have been the application's, and is kept as unclear.
+
+    Args:
+        session: in a REPEATABLE READ transaction, whose search path and formats are set as pg_dump sets them.
+        manifest: of the backup that will be restored, taken from this very server.
+        tables: by qualified name, those that will be reloaded or dropped; None: all of the application's.
+
+    Returns:
+        What was kept; None: there was nothing.
+
+    Raises:
+        BackupError: `backup.disk_full`, `backup.target_failed`, `backup.encryption_failed`; nothing is left behind.
+        StatementError: a table cannot be read.
+    """
+    if not manifest.snapshot:
+        message = f"backup {manifest.id} does not note its snapshot: rows written since are not known, and not kept"
+        tell(emit, clock, EventKind.LOG, message, severity=Severity.WARNING)
+        return None
+    until = await session.value(sql.load("salvage/now"))
+    origins = await _origins(session, manifest, deploy_id, until=until)
+    if not origins.others:
+        return None
+    message = "others have written since the backup: rows that they deleted come back, and nobody can tell which"
+    tell(emit, clock, EventKind.LOG, message, severity=Severity.WARNING)
+    await session.run(sql.load("salvage/settings"))
+    found = await _counted(session, origins, await _tables(session, manifest, options, origins, tables))
+    if not found:
+        return None
+    salvage = Salvage(
+        id=f"{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
+        project=manifest.project,
+        deploy_id=deploy_id,
+        backup_id=manifest.id,
+        at=clock.now(),
+        tables=tuple(table for table, _ in found),
+        location="",
+        until=until,
+    )
+    place = core.place(salvage)
+    salvage = salvage.model_copy(update={"location": f"{objects.label}/{place}"})
+    async with objects.upload(place, work_dir=work_dir(options)) as upload:
+        files = [await _keep(session, upload, options, table.file, rows) for table, rows in found]
+        encryption = options.cipher.name if options.encrypt and options.cipher else ""
+        await upload.publish(core.seal(Stored(salvage=salvage, encryption=encryption, files=tuple(files))))
+    tell(
+        emit,
+        clock,
+        EventKind.LOG,
+        f"kept {core.sentence(salvage.tables)}, which the backup does not have, as salvage {salvage.id}",
+        severity=Severity.WARNING,
+        salvage=salvage.id,
+        location=salvage.location,
+        rows=salvage.rows,
+        application=salvage.application,
+        tables=[table.model_dump(mode="json", exclude={"columns", "file"}) for table in salvage.tables],
+    )
+    return salvage
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Origins:
+    """Whose a row is, by the transaction id that wrote it: the parameters of sql/salvage/rows.sql.
+
+    `others`: somebody but the deploy has committed something since the backup.
+    """
+
+    ids: Row
+    others: bool
+    notes: Row
+
+
+async def _origins(session: Session, manifest: Manifest, deploy_id: str, *, until: str) -> _Origins:
+    before, now = core.visible(manifest.snapshot), core.visible(until)
+    limits = {"low": before.low, "high": before.high, "running": list(before.running), "next": now.high}
+    known: Row = _ANYBODYS
+    notes: Row = {"replaced": [], "ids": [], "filenodes": []}
+    if await session.value(sql.load("ledger/exists")):
+        args = {"deploy_id": deploy_id, "next": now.high}
+        [known] = await session.rows(sql.load("salvage/ids"), args)
+        [notes] = await session.rows(sql.load("salvage/notes"), args)
+    ids = {**known, **limits}
+    others = known["unsure"] != "{}" or await session.value(sql.load("salvage/others"), ids)
+    return _Origins(ids=ids, others=others, notes=notes)
+
+
+async def _tables(
+    session: Session,
+    manifest: Manifest,
+    options: BackupOptions,
+    origins: _Origins,
+    only: Collection[str] | None,
+) -> list[Row]:
+    schemas = {*manifest.schemas, *await application_schemas(session, options.schemas)}
+    args = {**origins.notes, "schemas": sorted(schemas), "only": None if only is None else sorted(only)}
+    return await session.rows(sql.load("salvage/tables"), args)
+
+
+async def _counted(session: Session, origins: _Origins, tables: Sequence[Row]) -> list[tuple[SalvagedTable, str]]:
+    """The tables that have rows to keep, each with the query that reads them."""
+    found: list[tuple[SalvagedTable, str]] = []
+    for table in tables:
+        args = {**origins.ids, "replaced": table["replaced"], "rewritten": table["rewritten"]}
+        rows = session.bind(sql.load("salvage/rows"), args).replace("{table}", table["name"])
+        text = sql.load("salvage/count").replace("{rows}", rows.replace("{columns}", ""))
+        [count] = await session.rows(text)
+        if not (count["application"] or count["unclear"]):
+            continue
+        kept = SalvagedTable(
+            table=table["name"],
+            rows=count["application"] + count["unclear"],
+            application=count["application"],
+            unclear=count["unclear"],
+            deletes_unknown=True,
+            columns=tuple(table["columns"]),
+            file=f"{len(found) + 1:04}.copy",
+        )
+        found.append((kept, rows.replace("{columns}", table["list"])))
+    return found
+
+
+async def _keep(session: Session, upload: Upload, options: BackupOptions, name: str, rows: str) -> StoredFile:
+    """Write one table's rows to a file, and hand it over."""
+    path = upload.folder / name
+    digest, size = hashlib.sha256(), 0
+    stream: IO[Any] = await asyncio.to_thread(path.open, "xb")
+
+    def write(block: bytes) -> None:
+        nonlocal size
+        digest.update(block)
+        size += stream.write(block)
+
+    try:
+        await session.copy_out(sql.load("salvage/copy").replace("{rows}", rows), write)
+    except OSError as error:
+        raise disk_full(f"{path}: {error.strerror}") from error
+    finally:
+        await asyncio.to_thread(stream.close)
+    file = StoredFile(name=name, bytes=size, sha256=digest.hexdigest())
+    if options.encrypt:
+        assert options.cipher is not None  # noqa: S101 - bootstrap sets both
+        made = await options.cipher.encrypt(path, path.with_name(f"{name}.age"))
+        file = made.model_copy(update={"name": f"{name}.age"})
+        path.unlink()
+    await upload.keep(file.name)
+    return file

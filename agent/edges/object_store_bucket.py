@@ -123,6 +123,10 @@ class BucketStore:
                 for meta in page:
                     yield meta
 
+    async def keys(self, prefix: str) -> list[str]:
+        """See `ports.ObjectStore.keys`."""
+        return sorted([meta["path"] async for meta in self._list(prefix)])
+
     async def delete(self, prefix: str) -> None:
         """See `ports.ObjectStore.delete`. The manifest goes first: what is half deleted is no backup any more."""
         keys = [meta["path"] async for meta in self._list(prefix)] or [prefix]

@@ -90,6 +90,15 @@ class FolderStore:
             while block := await asyncio.to_thread(stream.read, _BLOCK):
                 yield block
 
+    async def keys(self, prefix: str) -> list[str]:
+        """See `ports.ObjectStore.keys`."""
+
+        def walk() -> list[str]:
+            files = (path.relative_to(self._root) for path in (self._root / prefix).rglob("*") if path.is_file())
+            return sorted(file.as_posix() for file in files if not any(one.startswith(_PARTIAL) for one in file.parts))
+
+        return await asyncio.to_thread(walk)
+
     async def delete(self, prefix: str) -> None:
         """See `ports.ObjectStore.delete`. The manifest goes first: what is half deleted is no backup any more."""
         folder = self._root / prefix

@@ -26,6 +26,7 @@ from psycopg.errors import Diagnostic
 from psycopg.waiting import Wait
 
 from agent import sql as files
+from agent.edges import target_copy
 from agent.edges import target_errors as errors
 from agent.edges import target_script as script
 from agent.edges.target_watch import Watch
@@ -204,6 +205,18 @@ class PsycopgSession:
         tag = (await self._query(f"RELEASE SAVEPOINT {savepoint}" if savepoint else "COMMIT"))[-1].command_status
         if tag not in {b"COMMIT", b"RELEASE"}:  # COMMIT of a failed transaction answers ROLLBACK, without an error
             raise _not_committed()
+
+    async def copy_out(self, sql: str, write: Callable[[bytes], object]) -> None:
+        """See `ports.Session.copy_out`."""
+        self._cancelled = False
+        with self._translating(), self._watched():
+            await target_copy.copy_out(self._connection, sql, write)
+
+    async def copy_in(self, sql: str, blocks: AsyncIterator[bytes]) -> None:
+        """See `ports.Session.copy_in`."""
+        self._cancelled = False
+        with self._translating(), self._watched():
+            await target_copy.copy_in(self._connection, sql, blocks)
 
     def transaction(self, *, read_only: bool = False, repeatable: bool = False) -> AbstractAsyncContextManager[None]:
         """See `ports.Session.transaction`.

@@ -148,6 +148,10 @@ class ObjectStore(Protocol):
         """Read an object, a piece at a time. Raises NotFoundError."""
         ...
 
+    async def keys(self, prefix: str) -> list[str]:
+        """The keys of all objects under a prefix, sorted."""
+        ...
+
     async def delete(self, prefix: str) -> None:
         """Delete everything under a prefix."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -105,6 +105,14 @@ class Session(Protocol):
                 `run_transaction`.
             TargetError: `target.transaction_failed`: one was not committed; the history says which.
         """
+        ...
+
+    async def copy_out(self, sql: str, write: Callable[[bytes], object]) -> None:
+        """Run `COPY … TO STDOUT`; `write` is given what comes, a block at a time, in a thread."""
+        ...
+
+    async def copy_in(self, sql: str, blocks: AsyncIterator[bytes]) -> None:
+        """Run `COPY … FROM STDIN` with these blocks; an error in `blocks` ends it and is raised as it is."""
         ...
 
     def transaction(self, *, read_only: bool = False, repeatable: bool = False) -> AbstractAsyncContextManager[None]:

@@ -8,6 +8,7 @@
 CREATE TABLE IF NOT EXISTS supabase_migrations.deploy_agent_fence (
   deploy_id text PRIMARY KEY,
   state text NOT NULL CHECK (state IN ('open', 'closed')),
+  began bigint NOT NULL,
   ended bigint
 );
 CREATE TABLE IF NOT EXISTS supabase_migrations.deploy_agent_ledger (

@@ -81,7 +81,11 @@ BEGIN
   UPDATE supabase_migrations.deploy_agent_file SET
     touched = touched || found.touched,
     replaced = replaced || coalesce(found.replaced, '{}'),
-    own_ids = own_ids + CASE WHEN last - found.top - 1 = inner_ids THEN int8multirange(int8range(found.top, last)) ELSE '{}' END,
+    own_ids = own_ids + CASE
+      WHEN last IS NULL THEN '{}'
+      WHEN last - found.top - 1 = inner_ids THEN int8multirange(int8range(found.top, last, '[]'))
+      ELSE int8multirange(int8range(last, last, '[]'))
+    END,
     unsure_ids = unsure_ids + CASE WHEN last - found.top - 1 > coalesce(inner_ids, 0) THEN int8multirange(int8range(found.top + 1, last)) ELSE '{}' END
   WHERE deploy_id = %(deploy_id)s AND version = ANY (%(versions)s::text[]);
 END

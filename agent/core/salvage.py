@@ -1,0 +1,182 @@
+"""Salvage: whose a row is, told from its transaction id, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from agent.core import sealed
+from agent.core.backups import MANIFEST, StoredFile, prefix
+from agent.core.models import Model
+from agent.errors import BackupError
+
+FORMAT = 1
+PLACE = "salvage-"  # a folder of this name beside the files of the backup
+SETTLED = "settled.json"  # what people decided about it
+
+
+class Visible(NamedTuple):
+    """A snapshot of PostgreSQL as pg_current_snapshot() writes it: `low:high:running,running`.
+
+    Transactions below `low` had ended, those from `high` on had not begun, `running` were under way. A subtransaction's
+    id is not among these: between `low` and `high` it may belong to one that was.
+    """
+
+    low: int
+    high: int
+    running: tuple[int, ...] = ()
+
+
+def visible(text: str) -> Visible:
+    """Read a snapshot.
+
+    Raises:
+        ValueError: it is none.
+    """
+    low, high, running = text.split(":")
+    return Visible(int(low), int(high), tuple(int(one) for one in running.split(",") if one))
+
+
+class SalvagedTable(Model):
+    """What was kept of one table, and the name of its file.
+
+    `application`: rows that only the application can have written. `unclear`: rows whose last version is, or may be,
+    the deploy's, or may be in the backup: a row that the application inserted and a migration then updated is one of
+    these. `deletes_unknown`: rows that the application deleted since the backup come back, and nobody can tell which.
+    `columns`: those in the file, in its order, behind the letter that says whose a row is; generated ones are left out.
+    """
+
+    table: str
+    rows: int
+    application: int
+    unclear: int
+    deletes_unknown: bool
+    columns: tuple[str, ...]
+    file: str = ""
+
+
+class Settlement(StrEnum):
+    """What became of a salvage: until then its backup is not removed."""
+
+    OPEN = "open"
+    APPLIED = "applied"
+    DISMISSED = "dismissed"
+
+
+class Salvage(Model):
+    """Rows that the failed database had and the backup has not, kept before a restore took them away.
+
+    `until`: the snapshot (`Visible`) that they were read in: what was written later is not here.
+    """
+
+    id: str
+    project: str
+    deploy_id: str
+    backup_id: str
+    at: datetime
+    tables: tuple[SalvagedTable, ...]
+    location: str
+    until: str
+    settled: Settlement = Settlement.OPEN
+
+    @property
+    def rows(self) -> int:
+        """Of all tables."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def application(self) -> int:
+        """Rows that only the application can have written."""
+        return sum(table.application for table in self.tables)
+
+
+class Stored(Model):
+    """A salvage's manifest, written last: one without does not exist."""
+
+    format: int = FORMAT
+    salvage: Salvage
+    encryption: str = ""
+    files: tuple[StoredFile, ...]
+
+
+class Applied(Model):
+    """How a salvage was put back into one table, in rows.
+
+    `there`: the table has the same row already. `differs`: it has another row under the same key. `refused`: the table
+    does not take it, for the `reasons`. `left`: unclear ones that were not asked for. `left_out`: columns that the
+    table does not have.
+    """
+
+    table: str
+    inserted: int = 0
+    overwritten: int = 0
+    there: int = 0
+    differs: int = 0
+    refused: int = 0
+    left: int = 0
+    left_out: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+def place(salvage: Salvage) -> str:
+    """Where its files lie in the object store."""
+    return f"{prefix(salvage.project, salvage.backup_id)}/{PLACE}{salvage.id}"
+
+
+def manifests(keys: Iterable[str]) -> list[str]:
+    """Of the keys in an object store, those of salvages' manifests."""
+    return sorted(key for key in keys if key.endswith(f"/{MANIFEST}") and f"/{PLACE}" in key)
+
+
+def backup_of(key: str) -> str:
+    """The id of the backup that a salvage's manifest lies beside."""
+    return key.split("/")[-3]
+
+
+def seal(stored: Stored) -> bytes:
+    """The manifest as it is stored."""
+    return sealed.seal(stored.model_dump(mode="json"))
+
+
+def unseal(content: bytes, *, where: str) -> Stored:
+    """Read a stored manifest.
+
+    Args:
+        where: its place, for the message.
+
+    Raises:
+        BackupError: `salvage.damaged`, `salvage.newer_format`.
+    """
+    try:
+        found = sealed.unseal(content)
+        if found.get("format") != FORMAT:
+            raise BackupError(
+                f"{where} has format {found.get('format')}; this agent reads format {FORMAT}",
+                code="salvage.newer_format",
+                hint="Use the version of the agent that wrote it, or load its files by hand: see docs/salvage.md.",
+            )
+        return Stored.model_validate(found)
+    except (ValueError, ValidationError) as error:
+        raise damaged(where, "it is not what was written") from error
+
+
+def damaged(where: str, why: str) -> BackupError:
+    """A salvage that cannot be trusted; none of it is used."""
+    return BackupError(
+        f"the salvage is damaged: {where}: {why}",
+        code="salvage.damaged",
+        hint="Nothing was applied. Find out what happened to its disk or bucket; whole files of it can still be loaded "
+        "by hand: see docs/salvage.md.",
+        where={"file": where},
+    )
+
+
+def sentence(tables: Sequence[SalvagedTable]) -> str:
+    """What was kept, for people: `12 rows of 2 tables (3 of them unclear)`."""
+    rows, unclear = sum(one.rows for one in tables), sum(one.unclear for one in tables)
+    words = f"{rows:,} row{'s' * (rows != 1)} of {len(tables)} table{'s' * (len(tables) != 1)}"
+    return f"{words} ({unclear:,} of them unclear)" if unclear else words

@@ -1,0 +1,4 @@
+-- The rows of one table that are kept.
+COPY (
+{rows}
+) TO STDOUT

@@ -1,0 +1,20 @@
+-- One table's rows that the backup may not have, each with whose it is: a, the application's; u, unclear.
+-- A row has the lower 32 bits of the transaction id that wrote it (PostgreSQL documentation, "Transactions and
+-- Identifiers"); no id is older than half of them, but for frozen rows, whose id says nothing: 2^31 transactions later
+-- one may look new, and is kept for nothing.
+SELECT origin.kind{columns}
+FROM ONLY {table} AS t
+CROSS JOIN LATERAL (
+  SELECT t.xmin::text::bigint AS short, %(next)s::bigint - ((%(next)s::bigint - t.xmin::text::bigint) & 4294967295) AS id
+) AS written
+CROSS JOIN LATERAL (
+  SELECT CASE
+    WHEN written.short < 3 OR written.id < %(low)s::bigint THEN NULL  -- 1 and 2: written when the database was made
+    WHEN written.id <@ %(own)s::int8multirange THEN CASE WHEN %(replaced)s THEN 'u' END
+    WHEN written.id <@ %(restored)s::int8multirange THEN NULL
+    WHEN written.id <@ %(unsure)s::int8multirange OR (%(rewritten)s AND written.id >= %(began)s::bigint) THEN 'u'
+    WHEN written.id >= %(high)s::bigint OR written.id = ANY (%(running)s::bigint[]) THEN 'a'
+    WHEN %(running)s::bigint[] <> '{}' THEN 'u'  -- perhaps a subtransaction of one that was running
+  END AS kind
+) AS origin
+WHERE origin.kind IS NOT NULL
