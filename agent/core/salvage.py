@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -17,6 +18,10 @@ from agent.errors import BackupError
 FORMAT = 1
 PLACE = "salvage-"  # a folder of this name beside the files of the backup
 SETTLED = "settled.json"  # what people decided about it
+
+_PLACE = re.compile(r"\{(\w+)\}")
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 class Visible(NamedTuple):
@@ -103,6 +108,18 @@ class Stored(Model):
     files: tuple[StoredFile, ...]
 
 
+class Wishes(Model):
+    """How a salvage is to be put back.
+
+    `unclear`: also rows that may be the deploy's own. `overwrite`: rows of the same primary key take the salvaged
+    values. `dry_run`: roll all of it back.
+    """
+
+    unclear: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+
+
 class Applied(Model):
     """How a salvage was put back into one table, in rows.
 
@@ -162,6 +179,31 @@ def unseal(content: bytes, *, where: str) -> Stored:
         return Stored.model_validate(found)
     except (ValueError, ValidationError) as error:
         raise damaged(where, "it is not what was written") from error
+
+
+def settlement(content: bytes, *, where: str) -> Settlement:
+    """What became of a salvage, from the file beside it.
+
+    Raises:
+        BackupError: `salvage.damaged`.
+    """
+    try:
+        return Settlement(sealed.unseal(content).get("how", ""))
+    except ValueError as error:
+        raise damaged(where, "it is not what was written") from error
+
+
+def filled(text: str, names: Mapping[str, object]) -> str:
+    """SQL with the pieces that the server has written put in the place of `{name}`."""
+    return _PLACE.sub(lambda found: str(names.get(found[1], found[0])), text)
+
+
+def fields(line: bytes) -> list[str | None]:
+    """The columns of one line of COPY's text format (PostgreSQL documentation, COPY, "Text Format")."""
+    return [
+        None if one == r"\N" else _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), one)
+        for one in line.decode().removesuffix("\n").split("\t")
+    ]
 
 
 def damaged(where: str, why: str) -> BackupError:

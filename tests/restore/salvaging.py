@@ -14,11 +14,12 @@ import psycopg
 from agent.bootstrap import open_deps
 from agent.core.backups import Manifest
 from agent.core.models import NewEvent
-from agent.core.salvage import Salvage
+from agent.core.salvage import Salvage, Wishes, place
 from agent.deploy import service
 from agent.deploy.archive import load_manifest
 from agent.deploy.deps import Deps
 from agent.deploy.salvage import take_salvage
+from agent.deploy.salvages import apply_salvage, load_salvages
 from agent.settings import Settings
 from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
 from tests.support.oracle import psql
@@ -51,6 +52,14 @@ class Failed:
             )
         return kept, said
 
+    async def apply(self, **wishes: bool) -> dict[str, dict[str, int]]:
+        """Put the only salvage back; per table, what became of its rows."""
+        [stored] = await load_salvages(self.deps.objects, "test")
+        async with self.deps.target.session(purpose="salvage") as session:
+            applied = await apply_salvage(session, self.deps.objects, stored, self.deps.backup, Wishes(**wishes))
+        numbers = ("inserted", "overwritten", "there", "differs", "refused", "left")
+        return {one.table: {name: getattr(one, name) for name in numbers if getattr(one, name)} for one in applied}
+
     async def restore(self) -> None:
         """What a person would do then."""
         await service.restore(self.deps, self.manifest.id, lambda _: None)
@@ -67,6 +76,8 @@ async def failed(database: Any, folder: Path, migration: str, *, first: str = ""
     assert outcome.state == "needs_operator", outcome.why
     async with open_deps(settings) as deps:
         record = next(one for one in await deps.store.backups() if one.id == outcome.deploy.backup_id)
+        for stored in await load_salvages(deps.objects, "test"):  # what the deploy itself has kept
+            await deps.objects.delete(place(stored.salvage))
         yield Failed(deps=deps, outcome=outcome, manifest=await load_manifest(deps.objects, record))
 
 

@@ -1,0 +1,2 @@
+-- All rows that wait, at once.
+{insert} ORDER BY s.line ON CONFLICT DO NOTHING
