@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from agent.core.aside import Aside
 from agent.core.backups import Manifest
+from agent.core.catalog import CatalogDiff
 from agent.core.models import (
     BackupRecord,
     CheckResult,
@@ -32,6 +33,7 @@ from agent.core.redaction import Redactor
 from agent.deploy import service
 from agent.deploy.backup import BackupOptions, load_manifest, prune, verify_backup
 from agent.deploy.deps import Deps, Options
+from agent.deploy.drift import diff_with_backup
 from agent.deploy.events import read_events
 from agent.deploy.outbox import Outbox
 from agent.deploy.supervisor import Supervisor, queue
@@ -258,6 +260,11 @@ class Agent:
         """What is in a backup. Raises NotFoundError, BackupError."""
         record = await service.find_backup(self._deps, backup_id)
         return await load_manifest(self._deps.objects, record)
+
+    async def diff(self, backup_id: str) -> tuple[BackupRecord, CatalogDiff]:
+        """What of the catalog is not as a backup has it. Raises NotFoundError, BackupError, TargetError."""
+        record = await service.find_backup(self._deps, backup_id or await service.last_backup(self._deps))
+        return record, await diff_with_backup(self._deps, record)
 
     async def verify_backup(self, backup_id: str, *, restore: bool = False) -> BackupRecord:
         """Read a backup again: checksums and listing; with `restore` also into a scratch database."""

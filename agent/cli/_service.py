@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from agent.core.aside import Aside
     from agent.core.backups import Manifest
+    from agent.core.catalog import CatalogDiff
     from agent.core.models import BackupRecord, CheckResult, Deploy, DeployRequest, Event, Finding, NewEvent
     from agent.core.planning import Plan
     from agent.settings import Settings
@@ -59,6 +60,10 @@ class Service(Protocol):
 
     async def backup_manifest(self, backup_id: str) -> Manifest:
         """What is in a backup."""
+        ...
+
+    async def diff(self, backup_id: str) -> tuple[BackupRecord, CatalogDiff]:
+        """What of the catalog is not as a backup has it, and which backup that is; "": the last one."""
         ...
 
     async def verify_backup(self, backup_id: str, *, restore: bool = False) -> BackupRecord:

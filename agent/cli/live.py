@@ -307,6 +307,7 @@ _WORDS: dict[EventKind, Callable[[NewEvent], _Words]] = {
     EventKind.NOTICE: _notice,
     EventKind.FINDING: _finding,
     EventKind.RUNG: _rung,
+    EventKind.CHANGES: _as_it_is,
     EventKind.FAILURE: lambda event: (event.message, Level.ERROR),
     EventKind.MIGRATION_STARTED: _as_it_is,
     EventKind.MIGRATION_FINISHED: lambda event: (event.message, Level.GOOD),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pydantic import Field
 
@@ -68,3 +69,125 @@ def known(objects: Sequence[CatalogObject]) -> dict[str, CatalogObject]:
         needs = sorted({names[key] for key in item.needs if key in names})
         found[item.identity] = item.model_copy(update={"needs": tuple(needs)})
     return found
+
+
+_DEFINITION = "definition"
+_NO_MATTER = frozenset({"owner", "comment", "label", "acl", "statistics"})  # what needs the object hardly minds them
+
+
+class Detail(Model):
+    """One thing that differs: `what` is `definition` or a setting's name; the SQL of it, "" where it is not set."""
+
+    what: str
+    before: str
+    now: str
+
+
+class Change(Model):
+    """An object that was created, dropped or altered, and the identities of what hangs on it, near or far."""
+
+    identity: str
+    kind: str
+    details: tuple[Detail, ...] = ()
+    dependents: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`table public.orders`."""
+        return f"{self.kind} {self.identity.partition(':')[2]}"
+
+
+class CatalogDiff(Model):
+    """What differs between two catalogs. Parts of what was created or dropped, such as its columns, are not told."""
+
+    created: tuple[Change, ...] = ()
+    dropped: tuple[Change, ...] = ()
+    altered: tuple[Change, ...] = ()
+
+    @property
+    def none(self) -> bool:
+        """Whether the two are equal."""
+        return not (self.created or self.dropped or self.altered)
+
+
+def diff(before: Mapping[str, CatalogObject], now: Mapping[str, CatalogObject]) -> CatalogDiff:
+    """Compare two catalogs, each by identity; what hangs on something is looked up where that is."""
+    created, dropped = now.keys() - before.keys(), before.keys() - now.keys()
+    here, there = _Hanging(now), _Hanging(before)
+    altered = []
+    for name in sorted(before.keys() & now.keys()):
+        if details := tuple(_details(before[name], now[name])):
+            matters = not {one.what for one in details} <= _NO_MATTER
+            hanging = here.on(name) if matters else ()
+            altered.append(Change(identity=name, kind=now[name].kind, details=details, dependents=hanging))
+    return CatalogDiff(
+        created=tuple(Change(identity=name, kind=now[name].kind) for name in _wholes(created, now)),
+        dropped=tuple(
+            Change(identity=name, kind=before[name].kind, dependents=there.on(name))
+            for name in _wholes(dropped, before)
+        ),
+        altered=tuple(altered),
+    )
+
+
+def _details(before: CatalogObject, now: CatalogObject) -> Iterator[Detail]:
+    if before.definition != now.definition and not _has_moved(before, now):
+        yield Detail(what=_DEFINITION, before=before.definition, now=now.definition)
+    for name in before.settings | now.settings:
+        old, new = before.settings.get(name, ""), now.settings.get(name, "")
+        if old != new:
+            yield Detail(what=name, before=old, now=new)
+
+
+def _has_moved(before: CatalogObject, now: CatalogObject) -> bool:
+    """Whether a column only has another place, because another column was created or dropped."""
+    return before.kind == "column" and before.definition.partition(" ")[2] == now.definition.partition(" ")[2]
+
+
+def _wholes(names: Collection[str], objects: Mapping[str, CatalogObject]) -> list[str]:
+    """Without what is part of another one of them, or belongs to a column of one."""
+
+    def belongs(name: str) -> bool:
+        item = objects[name]
+        if item.kind == "sequence":
+            owner = item.parent or next((one for one in item.needs if one.startswith("column:")), "")
+            return owner in names
+        return item.parent in names
+
+    return sorted(name for name in names if not belongs(name))
+
+
+class _Hanging:
+    """Who needs what in one catalog."""
+
+    def __init__(self, objects: Mapping[str, CatalogObject]) -> None:
+        self._objects = objects
+        self._parts: defaultdict[str, list[str]] = defaultdict(list)
+        self._dependents: defaultdict[str, list[str]] = defaultdict(list)
+        for name, item in objects.items():
+            if item.parent:
+                self._parts[item.parent].append(name)
+            for needed in item.needs:
+                self._dependents[needed].append(name)
+
+    def on(self, name: str) -> tuple[str, ...]:
+        """Identities of what needs an object or a part of it, and of what needs those; not its own parts."""
+        own: set[str] = set()
+        self._add(name, own, self._parts)
+        found, waiting = set(own), list(own)
+        while waiting:
+            for dependent in self._dependents[waiting.pop()]:
+                more: set[str] = set()
+                self._add(dependent, more, self._parts)
+                waiting += more - found
+                found |= more
+        return tuple(_wholes(found - own, self._objects))
+
+    @staticmethod
+    def _add(name: str, into: set[str], parts: Mapping[str, list[str]]) -> None:
+        waiting = [name]
+        while waiting:
+            one = waiting.pop()
+            if one not in into:
+                into.add(one)
+                waiting += parts.get(one, ())

@@ -127,6 +127,7 @@ class EventKind(StrEnum):
     SNAPSHOT         tables, rows, bytes, values (dict), seconds
     BACKUP           id, location, bytes, files, seconds
     RUNG             rung (1, 2, 3, 4), name, ok, differences (list of str)
+    CHANGES          created, dropped, altered (list of str, at most 100), counts (by these three words)
     PROPOSAL         a Proposal as dict, verdict (go, ask, hold), reason
     APPROVAL         an Approval as dict; its answer is null when it is asked for
     FAILURE          a Failure as dict
@@ -149,6 +150,7 @@ class EventKind(StrEnum):
     SNAPSHOT = "snapshot"
     BACKUP = "backup"
     RUNG = "rung"
+    CHANGES = "changes"
     PROPOSAL = "proposal"
     APPROVAL = "approval"
     FAILURE = "failure"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 
 from agent import sql
+from agent.core.drift import Left
 from agent.core.models import DeployRequest
 from agent.core.planning import Plan, build_plan
 from agent.core.runbook import Runbook
 from agent.deploy.checks import measure_volume
 from agent.deploy.deps import Deps
+from agent.deploy.drift import find_drift
 from agent.deploy.snapshot import application_schemas, read_catalog, read_history
 from agent.ports import Session
 
@@ -44,6 +46,9 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
         server_major=server_major,
         target_fingerprint=digest.hexdigest(),
     )
+    left = Left(server_major=server_major, catalog=catalog, history=tuple(row.version for row in history))
+    if found := await find_drift(deps, left):
+        plan = plan.model_copy(update={"findings": (*plan.findings, *found)})
     return plan if runbook is None else _with_runbook(plan, runbook, volume, {one.version for one in folder.migrations})
 
 

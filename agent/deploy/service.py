@@ -111,6 +111,22 @@ async def find_backup(deps: Deps, name: str) -> BackupRecord:
     )
 
 
+async def last_backup(deps: Deps) -> str:
+    """The id of the project's newest backup that is not damaged.
+
+    Raises:
+        NotFoundError: `notfound.backup`.
+    """
+    for record in await deps.store.backups(project=deps.options.project):
+        if record.state is not BackupState.DAMAGED:
+            return record.id
+    raise NotFoundError(
+        f"project {deps.options.project!r} has no backup",
+        code="notfound.backup",
+        hint="Take one with `deploy-agent backup create`.",
+    )
+
+
 async def restore(deps: Deps, name: str, emit: Emit) -> BackupRecord:
     """Bring the application's schemas back to a backup, in place, under the deploy lock.
 

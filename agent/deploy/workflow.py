@@ -24,6 +24,7 @@ from agent.deploy.backup import take_backup
 from agent.deploy.checking import after_commit, check, tally
 from agent.deploy.checks import collect_metrics
 from agent.deploy.deps import Deps, Run, Stop, failure_of, watch_cancel
+from agent.deploy.drift import tell_changes
 from agent.deploy.emitter import Emitter
 from agent.deploy.events import read_events
 from agent.deploy.migrate import migrate
@@ -288,6 +289,7 @@ async def _verify(run: Run) -> State:
         checks = after_commit(checks)  # the others have passed before COMMIT, on what was then committed
     await check(run, session, checks, phase="final")
     await _measure(run, session)
+    await tell_changes(run, session)
     await ladder.clean_up(run, succeeded=True)
     return await run.move(State.VERIFY, Move.PASSED, await _what_was_checked(run))
 

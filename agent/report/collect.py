@@ -12,6 +12,7 @@ from agent.core.states import FINAL, State
 from agent.core.units import Span
 from agent.report.models import (
     BackupRow,
+    ChangesRow,
     CheckTally,
     Level,
     LockWait,
@@ -89,6 +90,7 @@ class Story:
     rungs: list[RungRow] = field(default_factory=list)
     snapshot: SnapshotRow | None = None
     backup: BackupRow | None = None
+    changes: ChangesRow | None = None
     failure: Failure | None = None
     progress: Progress | None = None
     progress_from: tuple[datetime, float] | None = None
@@ -334,6 +336,10 @@ def _rung(story: Story, _event: Event, data: dict[str, Any]) -> None:
     story.rungs.append(RungRow(rung=rung, name=name, ok=bool(data.get("ok")), differences=differences))
 
 
+def _changes(story: Story, _event: Event, data: dict[str, Any]) -> None:
+    story.changes = ChangesRow.model_validate({name: data[name] for name in ChangesRow.model_fields if name in data})
+
+
 def _failure(story: Story, _event: Event, data: dict[str, Any]) -> None:
     if story.deploy.failure is None:
         story.failure = Failure.model_validate(data)
@@ -355,6 +361,7 @@ _READERS = {
     EventKind.SNAPSHOT: _snapshot,
     EventKind.BACKUP: _backup,
     EventKind.RUNG: _rung,
+    EventKind.CHANGES: _changes,
     EventKind.FAILURE: _failure,
 }
 

@@ -153,6 +153,15 @@ class RungRow(Model):
     differences: tuple[str, ...] = ()
 
 
+class ChangesRow(Model):
+    """What a deploy that succeeded changed in the catalog: the first hundred names of each kind, and how many."""
+
+    created: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
+    counts: dict[str, int] = Field(default_factory=dict)
+
+
 class CheckTally(Model):
     """Checks by verdict. `warnings`: failed or errored, but of a severity that does not stop the deploy."""
 
@@ -202,6 +211,7 @@ class DeployView(Model):
     snapshot: SnapshotRow | None = None
     backup: BackupRow | None = None
     backup_id: str = ""
+    changes: ChangesRow | None = None
     rungs: tuple[RungRow, ...] = ()
     failure: Failure | None = None
     timeline: tuple[TimelineRow, ...] = ()

@@ -64,7 +64,7 @@ def _row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> TimelineR
             detail += f": {listing(differences)}" if differences else ""
         case EventKind.FAILURE:
             what, level = "failure", Level.ERROR
-        case EventKind.LOG:
+        case EventKind.LOG | EventKind.CHANGES:
             what = "note"
     return _make(story, event.at, what, detail, level) if what else None
 

@@ -54,6 +54,7 @@ def deploy_view(deploy: Deploy, events: Sequence[Event]) -> DeployView:
         snapshot=story.snapshot,
         backup=story.backup,
         backup_id=deploy.backup_id or (story.backup.id if story.backup else ""),
+        changes=story.changes,
         rungs=tuple(story.rungs),
         failure=story.failure,
         timeline=timeline(story, events),

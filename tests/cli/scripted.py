@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from agent.core.aside import Aside
 from agent.core.backups import Manifest, StoredFile
+from agent.core.catalog import CatalogDiff
 from agent.core.migrations import read_folder
 from agent.core.models import (
     BackupRecord,
@@ -99,6 +100,7 @@ class ScriptedAgent:
     findings: list[Finding] = field(default_factory=list)
     records: list[BackupRecord] = field(default_factory=lambda: [RECORD, OLDER])
     checks: list[CheckResult] = field(default_factory=list)
+    diff_found: CatalogDiff = field(default_factory=CatalogDiff)
     error: BaseException | None = None
     plan_error: AgentError | None = None
     before_end: Callable[[ScriptedAgent], Any] | None = None
@@ -161,6 +163,10 @@ class ScriptedAgent:
         if not RECORD.id.startswith(backup_id):
             raise NotFoundError(f"there is no backup {backup_id!r}", code="notfound.backup")
         return MANIFEST
+
+    async def diff(self, backup_id: str) -> tuple[BackupRecord, CatalogDiff]:
+        self.asked.append(("diff", backup_id))
+        return RECORD, self.diff_found
 
     async def verify_backup(self, backup_id: str, *, restore: bool = False) -> BackupRecord:
         self.asked.append(("verify_backup", backup_id, restore))

@@ -178,6 +178,14 @@ def succeeded() -> Storyteller:
     story.move(Move.APPLIED)
     for name in ("tracks_counted", "no_orphans", "rls_enabled"):
         story.check(name).wait(0.25)
+    story.tell(
+        EventKind.CHANGES,
+        "what changed: 2 created, 1 dropped, 1 altered",
+        created=["relation:public.tracks", "type:public.track_type"],
+        dropped=["relation:public.audio_posts"],
+        altered=["policy:public.posts.readable"],
+        counts={"created": 2, "dropped": 1, "altered": 1},
+    )
     return story.move(Move.PASSED, "4 migrations applied, 3 checks passed")
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.cli.render.blocks import next_commands, table
+from agent.cli.render.catalog import changes
 from agent.cli.render.style import STYLES, VERDICT_STYLES, mark, state_text, status_mark
 from agent.core.models import CheckResult, Deploy, Verdict
 from agent.core.states import State
@@ -158,6 +159,8 @@ def outcome(view: DeployView, *, shown_already: str = "") -> RenderableType:
     bad = [check for check in view.checks if check.verdict is not Verdict.PASSED]
     if bad:
         parts += ["", checks_table(bad)]
+    if view.changes:
+        parts += ["", Padding(changes(view.changes), (0, 0, 0, 2))]
     commands = [each for each in view.next_commands if not shown_already or not each.command.startswith(shown_already)]
     if commands:
         parts += ["", next_commands(commands)]
