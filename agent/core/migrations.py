@@ -9,12 +9,17 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
 from agent.core.models import Finding, Model, Severity
 
 FILE_NAME = re.compile(r"([0-9]+)_(.*)\.sql")
+KEPT_FILES = 2048
+"""How many files are remembered, with what was found in them: a running agent reads the same ones again and again."""
+
 _OLD_INIT = re.compile(r"([0-9]{14})_init\.sql")
 _OLD_INIT_BEFORE = 20211209000000
 _ENV = re.compile(r"env\((.*)\)")
@@ -22,7 +27,8 @@ _BOM = "\ufeff"
 _TOML_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 
-class Migration(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
     """One file `<version>_<name>.sql`.
 
     `file` is the file's name without its folder, `text` its content without a byte order mark, `sha256` the
@@ -74,16 +80,14 @@ def read_folder(files: Mapping[str, bytes], *, label: str) -> Folder:
     migrations: list[Migration] = []
     findings: list[Finding] = []
     for index, file in enumerate(sorted(files)):
-        name = FILE_NAME.fullmatch(file)
         if index == 0 and _is_old_init(file):
             findings.append(_skipped(file, "an `init` migration from before 2021-12-09 is left out, as the CLI does"))
-        elif name is None:
+        elif not is_migration(file):
             findings.append(_skipped(file, "its name is not `<version>_<name>.sql`"))
         else:
-            text, problem = _decode(file, files[file])
+            migration, problem = _read_file(file, files[file])
+            migrations.append(migration)
             findings += problem
-            digest = hashlib.sha256(files[file]).hexdigest()
-            migrations.append(Migration(version=name[1], name=name[2], file=file, text=text, sha256=digest))
     migrations.sort(key=lambda one: one.version)
     findings += _duplicates(migrations)
     if not migrations:
@@ -160,6 +164,14 @@ def _skipped(file: str, reason: str) -> Finding:
         hint="Rename it to apply it." if severity is Severity.WARNING else "",
         where={"file": file},
     )
+
+
+@lru_cache(maxsize=KEPT_FILES)
+def _read_file(file: str, content: bytes) -> tuple[Migration, tuple[Finding, ...]]:
+    version, _, name = file.removesuffix(".sql").partition("_")
+    text, findings = _decode(file, content)
+    digest = hashlib.sha256(content).hexdigest()
+    return Migration(version=version, name=name, file=file, text=text, sha256=digest), tuple(findings)
 
 
 def _decode(file: str, content: bytes) -> tuple[str, list[Finding]]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from pydantic import Field
@@ -25,7 +26,8 @@ _MODES = {
 }
 
 
-class HistoryRow(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRow:
     """One row of `supabase_migrations.schema_migrations`; `statements` is None where the column is absent or null."""
 
     version: str

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
-from agent.core.migrations import Migration
+from pydantic import ValidationInfo, field_serializer, field_validator
+
+from agent.core.migrations import KEPT_FILES, Migration
 from agent.core.models import Finding, Model, RunMode, Severity
 from agent.core.splitter import Piece, code_only, split
 from agent.core.statements import Fact, committing_procedures, describe
 from agent.core.syntax import PARSER_MAJOR, SyntaxProblem, syntax_problem
-
-_KEPT = 2048  # files whose analysis is kept
 
 NO_TRANSACTION_MARK = "-- pg-delta: transaction=false"
 """As the whole first line it tells the Supabase CLI, and the agent, to run each statement by itself."""
@@ -30,6 +31,19 @@ class Script(Model):
     mode: RunMode
     findings: tuple[Finding, ...] = ()
 
+    @field_serializer("pieces", when_used="json")
+    def _spans(self, pieces: tuple[Piece, ...]) -> list[tuple[int, int, int]]:
+        """Start, end and line of each: its text is in the file's, which is kept whole."""
+        return [(one.offset, one.offset + len(one.text), one.line) for one in pieces]
+
+    @field_validator("pieces", mode="before")
+    @classmethod
+    def _from_spans(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - pieces, or spans of JSON
+        if info.mode != "json":
+            return value
+        text = info.data["migration"].text
+        return [Piece(text[start:end], line, start) for start, end, line in value]
+
 
 class EnumUse(Model):
     """A statement that may use an enum value which its own transaction adds (PostgreSQL refuses with 55P04)."""
@@ -39,7 +53,7 @@ class EnumUse(Model):
     line: int
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=KEPT_FILES)
 def analyse(
     migration: Migration, *, server_major: int = PARSER_MAJOR, committing: frozenset[str] = frozenset()
 ) -> Script:
