@@ -177,7 +177,6 @@ async def _replace(work: _Work) -> Checked:
                 purpose=_PURPOSE,
                 clock=work.clock,
                 emit=work.emit,
-                journal=False,
             )
         except BaseException:
             await _unfill(session, work)

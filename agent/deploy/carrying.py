@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from agent import sql
 from agent.core.models import EventKind, Severity
@@ -24,10 +25,7 @@ _WATCH_EVERY_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One transaction: the script `before`, entries of the archive (`listing`, for `--use-list`), the script `after`.
-
-    `name` is what a journal knows it by; "": it may be run again, and is not noted.
-    """
+    """One transaction: the script `before`, the entries of the archive in `listing`, the script `after`."""
 
     name: str
     before: str
@@ -45,7 +43,7 @@ async def carry_out(
     purpose: str,
     clock: Clock,
     emit: Emit,
-    journal: bool,
+    journal: str = "",
 ) -> None:
     """Run batches one after the other, as `session_replication_role = replica`.
 
@@ -55,8 +53,8 @@ async def carry_out(
     Args:
         archive: folder of the archive that the listings are of.
         purpose: the sessions' name, as in `Target.connect`.
-        journal: each batch is noted in the database as it commits, and one that is found there is not run again. The
-            names must tell the restore and the batch. The journal goes with the last batch.
+        journal: what the restore is called in the database, where its batches are kept until the last has committed;
+            after a crash `resume` does the rest. "": a single batch needs none.
 
     Raises:
         BackupError: `backup.unreadable`, `backup.connection_lost`.
@@ -64,50 +62,95 @@ async def carry_out(
         StatementError: the database refused a statement.
             In each case the batch has changed nothing; with a journal, the ones before it have.
     """
+    carrying = _Carrying(target, tools, archive, options, purpose, clock, emit)
+    if not journal:
+        await carrying.run([(batch, "") for batch in batches])
+        return
     async with target.session(purpose=purpose) as session:
-        await end_leftovers(session, clock, emit)
-        begin, lock_timeout = await _begin(session, options)
-        done: set[str] = set()
-        if journal:
-            await session.run_many([sql.load("restore/journal_open")])
-            await session.run(sql.load("restore/journal_keep"), {"names": [batch.name for batch in batches]})
-            done = await journaled(session)
-        noted = {name: session.bind(sql.load("restore/journal_add"), {"name": name}) for name in _names(batches)}
-    for number, batch in enumerate(batches, 1):
-        if batch.name in done:
-            continue
-        after = [lock_timeout, batch.after]
-        if journal:
-            after.append(sql.load("restore/journal_close") if number == len(batches) else noted.get(batch.name, ""))
-        for attempt in range(1, options.lock_attempts + 1):
+        rows = [{"restore": journal, "number": number, **asdict(batch)} for number, batch in enumerate(batches, 1)]
+        await session.run_transaction(
+            [sql.load("restore/journal_open"), *(session.bind(sql.load("restore/journal_add"), row) for row in rows)]
+        )
+    await carrying.finish(journal)
+
+
+async def unfinished(session: Session) -> str:
+    """What the restore is called whose journal is in the database; "" if there is none."""
+    if not await session.value(sql.load("restore/journal_exists")):
+        return ""
+    name: str = await session.value(sql.load("restore/journal_of"))
+    return name
+
+
+async def resume(
+    *,
+    target: Target,
+    tools: PgTools,
+    archive: Path,
+    options: BackupOptions,
+    purpose: str,
+    clock: Clock,
+    emit: Emit,
+    journal: str,
+) -> None:
+    """Run what is left of the restore whose journal is in the database; arguments and errors as of `carry_out`."""
+    await _Carrying(target, tools, archive, options, purpose, clock, emit).finish(journal)
+
+
+@dataclass(frozen=True)
+class _Carrying:
+    """What all batches of a restore need."""
+
+    target: Target
+    tools: PgTools
+    archive: Path
+    options: BackupOptions
+    purpose: str
+    clock: Clock
+    emit: Emit
+
+    async def finish(self, journal: str) -> None:
+        """Run the batches of the journal that have not committed."""
+        async with self.target.session(purpose=self.purpose) as session:
+            rows = await session.rows(sql.load("restore/journal_left"))
+            left = []
+            for row in rows:
+                batch = Batch(name=row["name"], before=row["before"], listing=row["listing"], after=row["after"])
+                noted = session.bind(sql.load("restore/journal_done"), {"number": row["number"], "restore": journal})
+                left.append((batch, noted))
+        if not left:
+            return
+        total = rows[0]["total"]
+        if len(left) < total:
+            message = f"going on with the restore {journal}: {total - len(left)} of {total} parts were in"
+            tell(self.emit, self.clock, EventKind.LOG, message, severity=Severity.WARNING)
+        left[-1] = (left[-1][0], left[-1][1] + sql.load("restore/journal_close"))
+        await self.run(left, total=total)
+
+    async def run(self, batches: Sequence[tuple[Batch, str]], *, total: int = 1) -> None:
+        """Run batches, each with SQL that ends its transaction."""
+        async with self.target.session(purpose=self.purpose) as session:
+            await end_leftovers(session, self.clock, self.emit)
+            begin, lock_timeout = await _begin(session, self.options)
+        for number, (batch, noted) in enumerate(batches, total - len(batches) + 1):
+            await self._one(batch, begin, f"{lock_timeout}\n{batch.after}\n{noted}", part=number > 1)
+            if total > 1:
+                message = f"restore: {number} of {total} parts are in"
+                data: dict[str, Any] = {"what": "restore", "phase": batch.name, "done": number, "total": total}
+                tell(self.emit, self.clock, EventKind.PROGRESS, message, **data)
+
+    async def _one(self, batch: Batch, begin: str, after: str, *, part: bool) -> None:
+        before = f"{begin}\n{batch.before}"
+        for attempt in range(1, self.options.lock_attempts + 1):
             blockers: list[Row] = []
             try:
-                async with watching(target, purpose, clock, emit, blockers, attempt=attempt):
-                    await tools.restore(
-                        archive=archive,
-                        listing=batch.listing,
-                        before=f"{begin}\n{batch.before}",
-                        after="\n".join(after),
-                    )
-                break
+                async with watching(self.target, self.purpose, self.clock, self.emit, blockers, attempt=attempt):
+                    await self.tools.restore(archive=self.archive, listing=batch.listing, before=before, after=after)
             except StatementError as error:
-                if error.sqlstate not in LOCKED or attempt == options.lock_attempts:
-                    raise explained(error, blockers, part=journal and number > 1) from error
-        if len(batches) > 1:
-            message = f"restore: {number} of {len(batches)} parts are in"
-            total = len(batches)
-            tell(emit, clock, EventKind.PROGRESS, message, what="restore", phase="parts", done=number, total=total)
-
-
-def _names(batches: Sequence[Batch]) -> Collection[str]:
-    return {batch.name for batch in batches if batch.name}
-
-
-async def journaled(session: Session) -> set[str]:
-    """The batches of an unfinished restore that have committed."""
-    if not await session.value(sql.load("restore/journal_exists")):
-        return set()
-    return {row["name"] for row in await session.rows(sql.load("restore/journal_names"))}
+                if error.sqlstate not in LOCKED or attempt == self.options.lock_attempts:
+                    raise explained(error, blockers, part=part) from error
+            else:
+                return
 
 
 async def _begin(session: Session, options: BackupOptions) -> tuple[str, str]:

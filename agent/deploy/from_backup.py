@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,27 +13,31 @@ from agent.core.backups import Manifest
 from agent.core.compare import Differences, content_differences
 from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity
 from agent.core.restore_policy import estimate_seconds
+from agent.core.salvage import Salvage, place
 from agent.deploy.approval import permitted, rungs_tried
 from agent.deploy.archive import load_manifest, opened
 from agent.deploy.carrying import carry_out
 from agent.deploy.deps import Run, failure_of
 from agent.deploy.ladder import compare, report_rung, shut_out
 from agent.deploy.restore import restore_in_place
+from agent.deploy.salvage import take_salvage
 from agent.deploy.snapshot import proof, read_marks, read_proof, schemas_of
 from agent.deploy.targeted import ORPHANED, NotPossible, Work, compose
 from agent.errors import AgentError, StatementError
+from agent.ports import Session
 
 TARGETED, IN_PLACE = 3, 4
 _NAMES = {TARGETED: "targeted restore", IN_PLACE: "in-place restore"}
 _ROUNDS = 5
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Source:
-    """The deploy's own backup."""
+    """The deploy's own backup, and what the database had that it has not."""
 
     record: BackupRecord
     manifest: Manifest
+    salvage: Salvage | None = None
 
 
 async def restore(run: Run) -> Failure | None:
@@ -103,7 +107,6 @@ async def _carried_out(run: Run, source: _Source) -> Work:
                     purpose=run.purpose,
                     clock=run.deps.clock,
                     emit=run.emitter.put,
-                    journal=False,
                 )
             except StatementError as error:
                 if error.sqlstate != ORPHANED:
@@ -120,8 +123,9 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
         session = await run.session()
         async with session.transaction(read_only=True, repeatable=True):
             work = await compose(run, session, manifest=source.manifest, folder=folder, also=also)
+            await _salvage(run, session, source, work.present)
         asked = run.deps.clock.now()
-        await permitted(run, _proposal(run, source, TARGETED, work.undone, work.tables))
+        await permitted(run, _proposal(run, source, TARGETED, undone=work.undone, tables=work.tables))
         if (run.deps.clock.now() - asked).total_seconds() < run.deps.options.poll_s:
             return work
 
@@ -160,22 +164,45 @@ async def _permitted_in_place(run: Run, source: _Source) -> None:
         session = await run.clean_session()
         for line in (await compare(run, session)).content:
             run.emitter.emit(EventKind.LOG, f"the restore takes back: {line}", severity=Severity.WARNING)
+        async with session.transaction(read_only=True, repeatable=True):
+            await _salvage(run, session, source, None)
         asked = run.deps.clock.now()
-        await permitted(run, _proposal(run, source, IN_PLACE, undone, tuple(run.before.tables)))
+        await permitted(run, _proposal(run, source, IN_PLACE, undone=undone, tables=run.before.tables))
         if (run.deps.clock.now() - asked).total_seconds() < run.deps.options.poll_s:
             return
 
 
-def _proposal(run: Run, source: _Source, rung: int, undone: tuple[str, ...], tables: tuple[str, ...]) -> Proposal:
+async def _salvage(run: Run, session: Session, source: _Source, tables: Collection[str] | None) -> None:
+    """Keep what the application wrote, in place of what was kept for a try before this one."""
+    earlier, source.salvage = (
+        source.salvage,
+        await take_salvage(
+            session=session,
+            objects=run.deps.objects,
+            manifest=source.manifest,
+            options=run.deps.backup,
+            deploy_id=run.deploy_id,
+            tables=tables,
+            clock=run.deps.clock,
+            emit=run.emitter.put,
+        ),
+    )
+    if earlier is not None:
+        await run.deps.objects.delete(place(earlier))
+
+
+def _proposal(run: Run, source: _Source, rung: int, *, undone: Iterable[str], tables: Iterable[str]) -> Proposal:
     assert run.before is not None  # noqa: S101 - set before migrate
     sizes = {name: mark.bytes for name, mark in run.before.tables.items()}
+    salvage, again = source.salvage, tuple(tables)
     return Proposal(
         rung=rung,
         backup_id=source.record.id,
-        undone=undone,
-        tables=tables,
-        lost_unknown=True,
-        seconds=estimate_seconds(source.manifest, sizes, tables),
+        undone=tuple(undone),
+        tables=again,
+        rows_salvaged=salvage.rows if salvage else 0,
+        lost_unknown=salvage is not None and any(one.deletes_unknown for one in salvage.tables),
+        seconds=estimate_seconds(source.manifest, sizes, again),
     )
 
 

@@ -1,32 +1,31 @@
 """Rung 4: the application's schemas, and what hangs on them outside, brought back from a backup, in place.
 
-One transaction does it all, so a restore that fails has changed nothing, and one that was cut off is run again.
+One transaction does it all, so a restore that fails has changed nothing, and one that was cut off is run again. Where
+the server has no room for so many locks it takes several, kept in a journal, so that one that was cut off goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import TypeAdapter
+from typing import TypedDict
 
 from agent import sql
 from agent.core import backups as core
-from agent.core.archive_list import as_listing, entries, fast_order
-from agent.core.backups import Manifest, OutsideObject
-from agent.core.models import BackupRecord, EventKind
+from agent.core import lock_room
+from agent.core.archive_list import Entry, as_listing, entries, fast_order
+from agent.core.backups import Manifest
+from agent.core.models import BackupRecord, EventKind, Severity
 from agent.core.restore_failures import refuse_newer_server
 from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest, opened
-from agent.deploy.carrying import Batch, carry_out, end_leftovers
+from agent.deploy.carrying import Batch, carry_out, end_leftovers, resume, unfinished
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.snapshot import application_schemas
 from agent.errors import BackupError, TargetError
 from agent.ports import Clock, ObjectStore, PgTools, Session, Target
-
-_OUTSIDE = TypeAdapter(list[OutsideObject])
 
 
 async def restore_in_place(
@@ -61,20 +60,23 @@ async def restore_in_place(
         opened(objects, manifest, options, only=lambda name: not name.startswith(core.MANAGED_DATA)) as folder,
         target.session(purpose=purpose) as session,
     ):
-        listing = await tools.listing(folder / core.APPLICATION)
         await end_leftovers(session, clock, emit)
-        batch = await _plan(session, manifest, folder, listing)
-        await carry_out(
-            target=target,
-            tools=tools,
-            archive=folder / core.APPLICATION,
-            batches=[replace(batch, after=f"{batch.after}\n{last}")],
-            options=options,
-            purpose=purpose,
-            clock=clock,
-            emit=emit,
-            journal=False,
-        )
+        common: _Common = {
+            "target": target,
+            "tools": tools,
+            "archive": folder / core.APPLICATION,
+            "options": options,
+            "purpose": purpose,
+            "clock": clock,
+            "emit": emit,
+        }
+        if await unfinished(session) == manifest.id:
+            await resume(journal=manifest.id, **common)
+        else:
+            plan = await _plan(session, manifest, folder, await tools.listing(folder / core.APPLICATION), last)
+            for line in plan.left_alone:
+                tell(emit, clock, EventKind.LOG, f"left alone, since it is not ours: {line}", severity=Severity.WARNING)
+            await _run(plan, common, journal=manifest.id)
         await _analyse(session, manifest.schemas)
     tell(emit, clock, EventKind.LOG, f"restored backup {backup.id}: {', '.join(manifest.schemas)}", backup=backup.id)
 
@@ -87,44 +89,115 @@ async def history_rows(session: Session, folder: Path) -> str:
     return await asyncio.to_thread(history.read_text) if history.exists() else sql.load("restore/history")
 
 
-async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str) -> Batch:
+class _Common(TypedDict):
+    """Arguments of `carry_out` and `resume`."""
+
+    target: Target
+    tools: PgTools
+    archive: Path
+    options: BackupOptions
+    purpose: str
+    clock: Clock
+    emit: Emit
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What a restore does, in this order: `untie`, `empty` (statements and their locks), `first`, `order`, `last`."""
+
+    untie: list[str]
+    empty: list[tuple[str, int]]
+    first: list[str]
+    order: list[Entry]
+    last: list[str]
+    room: int
+    to_drop: int
+    left_alone: list[str]
+
+    @property
+    def locks(self) -> int:
+        """Those that it takes in one transaction."""
+        return self.to_drop + lock_room.to_make(self.order)
+
+    def whole(self) -> Batch:
+        """All of it in one transaction."""
+        before = script(*self.untie, *(statement for statement, _ in self.empty), *self.first)
+        return Batch(name="everything", before=before, listing=as_listing(self.order), after=script(*self.last))
+
+    def parts(self) -> list[Batch]:
+        """The same in transactions that fit into the server's room for locks."""
+        drops = [script(*part) for part in lock_room.cut_drops(self.empty, room=self.room)]
+        makes = [as_listing(part) for part in lock_room.cut(self.order, room=self.room)]
+        return [
+            Batch(name="untie", before=script(*self.untie), listing="", after=""),
+            *(Batch(name="empty", before=part, listing="", after="") for part in drops),
+            Batch(name="extensions", before=script(*self.first), listing="", after=""),
+            *(Batch(name="make", before="", listing=part, after="") for part in makes),
+            Batch(name="tie", before="", listing="", after=script(*self.last)),
+        ]
+
+
+def script(*statements: str) -> str:
+    """Statements as psql reads them."""
+    return "".join(f"{text};\n" for one in statements if (text := one.strip().rstrip(";")))
+
+
+async def _run(plan: _Plan, common: _Common, *, journal: str) -> None:
+    """In one transaction where locks allow, else in several."""
+    if plan.locks <= plan.room:
+        try:
+            await carry_out(batches=[plan.whole()], **common)
+        except TargetError as error:
+            if error.code != "restore.out_of_locks":
+                raise
+        else:
+            return
+    batches = plan.parts()
+    message = (
+        f"one transaction would take {plan.locks:,} locks, and the server has room for {plan.room:,}: the restore runs "
+        f"in {len(batches)} transactions. Until the last of them the application finds only a part of its tables"
+    )
+    tell(common["emit"], common["clock"], EventKind.LOG, message, severity=Severity.WARNING)
+    await carry_out(batches=batches, journal=journal, **common)
+
+
+async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str, last: str) -> _Plan:
     """Compare what there is with what there was."""
     [facts] = await session.rows(sql.load("backup/facts"), {"schemas": list(manifest.schemas)})
     refuse_newer_server(manifest, facts["server_major"])
-    present = set(facts["schemas"])
     new = [name for name in await application_schemas(session, ()) if name not in manifest.all_schemas]
     scope = {"schemas": [*manifest.schemas, *new]}
     await refuse_dependents(session, scope)
+    [locks] = await session.rows(sql.load("restore/locks"), scope)
     contents = await session.rows(sql.load("restore/contents"), scope)
-    foreign = [row["name"] for row in await session.rows(sql.load("restore/foreign_owners"), scope)]
+    left_alone = await session.rows(sql.load("restore/left_alone"), scope)
     now = await outside.read_outside(session, scope["schemas"])
-    before = _OUTSIDE.validate_json(await asyncio.to_thread((folder / core.OUTSIDE).read_bytes))
-    dropped, made = core.outside_changes(before, now)
-    first = [item for item in made if item.kind in outside.FIRST]
-    late = [item for item in dropped if item.kind in outside.FIRST]  # contents depend on them
-    after = [f"{item.create};" for item in made if item not in first]
-    after.append(await history_rows(session, folder))
+    dropped, made = core.outside_changes(await outside.stored(folder), now)
     chosen = core.choose_entries(
         listing,
-        existing_schemas=[name for name in manifest.schemas if name in present],
-        foreign_owners=foreign,
-    ).split("\n")
-    return Batch(
-        name=f"{manifest.id}: everything",
-        before="\n".join(
-            [
-                *(f"{item.drop};" for item in reversed(dropped) if item.drop and item not in late),
-                *(f"{row['statement']};" for row in contents),
-                *(f"{item.drop};" for item in reversed(late)),
-                *(
-                    session.bind(f"{sql.load('restore/drop_schema').strip()};", {}, names={"schema": name})
-                    for name in new
-                ),
-                *(f"{item.create};" for item in first),
-            ]
-        ),
-        listing=as_listing(fast_order(entry for entry in entries(listing) if entry.line in set(chosen))),
-        after="\n".join([*after, sql.load("restore/reload")]),
+        existing_schemas=[name for name in manifest.schemas if name in facts["schemas"]],
+        foreign_owners={row["owner"] for row in left_alone},
+    )
+    lines = set(chosen.split("\n"))
+    drop_schema = sql.load("restore/drop_schema")
+    return _Plan(
+        untie=[item.drop for item in reversed(dropped) if item.kind not in outside.FIRST],
+        empty=[(row["statement"], row["locks"]) for row in contents],
+        first=[
+            *(item.drop for item in reversed(dropped) if item.kind in outside.FIRST),  # contents depend on them
+            *(session.bind(drop_schema, {}, names={"schema": name}) for name in new),
+            *(item.create for item in made if item.kind in outside.FIRST),
+        ],
+        order=fast_order(entry for entry in entries(listing) if entry.line in lines),
+        last=[
+            *(item.create for item in made if item.kind not in outside.FIRST),
+            await history_rows(session, folder),
+            sql.load("restore/reload"),
+            last,
+        ],
+        room=lock_room.room(places=locks["places"], taken=locks["taken"]),
+        to_drop=locks["to_drop"],
+        left_alone=[f"{row['object']} of {row['owner']}" for row in left_alone],
     )
 
 

@@ -1,4 +1,5 @@
 -- Leave nothing behind (one script).
+DROP TABLE IF EXISTS supabase_migrations.deploy_agent_restore;
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_proof;
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_relation;
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_file;

@@ -1,6 +1,6 @@
 -- The statements that empty the application's schemas, object by object: not the schemas, not what an extension brought,
 -- not what belongs to a role that we cannot act for. CASCADE and IF EXISTS let the order be of no matter; what CASCADE
--- could reach outside these schemas is looked for beforehand (restore/blockers).
+-- could reach outside these schemas is looked for beforehand (restore/blockers). `locks`: at most so many does one take.
 WITH app AS (
   SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s::text[])
 ), object (place, kind, classid, objid, owner) AS (
@@ -42,7 +42,8 @@ WITH app AS (
   SELECT 9, 'STATISTICS', 'pg_statistic_ext'::regclass, o.oid, o.stxowner
   FROM pg_statistic_ext AS o WHERE o.stxnamespace IN (SELECT oid FROM app)
 )
-SELECT format('DROP %%s IF EXISTS %%s CASCADE', o.kind, (pg_identify_object(o.classid, o.objid, 0)).identity) AS statement
+SELECT format('DROP %%s IF EXISTS %%s CASCADE', o.kind, (pg_identify_object(o.classid, o.objid, 0)).identity) AS statement,
+  3 + 2 * (SELECT count(*) FROM pg_depend AS d WHERE d.refclassid = o.classid AND d.refobjid = o.objid) AS locks
 FROM object AS o
 WHERE pg_has_role(o.owner, 'USAGE')
   AND NOT EXISTS (

@@ -1,2 +1,3 @@
--- The last words of a batch: it commits with this row (one script).
-INSERT INTO supabase_migrations.deploy_agent_restore (name) VALUES (%(name)s);
+-- One of its batches.
+INSERT INTO supabase_migrations.deploy_agent_restore (restore, number, name, before, listing, after)
+VALUES (%(restore)s, %(number)s, %(name)s, %(before)s, %(listing)s, %(after)s)

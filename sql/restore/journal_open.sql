@@ -1,5 +1,14 @@
--- The journal of a restore in several transactions: the batches that have committed (one script). It is there while such
--- a restore is unfinished, and goes with its last batch.
+-- A restore in several transactions: what each does, and which have committed. Whoever finds it finishes the restore; it
+-- goes with the last of them (one script, one transaction).
 CREATE SCHEMA IF NOT EXISTS supabase_migrations;
-CREATE TABLE IF NOT EXISTS supabase_migrations.deploy_agent_restore (name text PRIMARY KEY);
+DROP TABLE IF EXISTS supabase_migrations.deploy_agent_restore;
+CREATE TABLE supabase_migrations.deploy_agent_restore (
+  restore text NOT NULL,
+  number integer PRIMARY KEY,
+  name text NOT NULL,
+  before text NOT NULL,
+  listing text NOT NULL,
+  after text NOT NULL,
+  done boolean NOT NULL DEFAULT false
+);
 REVOKE ALL ON supabase_migrations.deploy_agent_restore FROM PUBLIC

@@ -279,3 +279,73 @@ async def test_without_a_history_table_nothing_of_it_is_made(database: Database,
         await made.restore(record)
         assert (await made.differences(before)).all == ()
         assert await made.value("SELECT to_regclass('supabase_migrations.schema_migrations')") is None
+
+
+_MANY = "".join(
+    f"""
+    CREATE TABLE public.t{n} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text UNIQUE DEFAULT 'x' || {n},
+        other bigint {f"REFERENCES public.t{n // 2}" if n else ""});
+    INSERT INTO public.t{n} (other) VALUES ({"1" if n else "NULL"});
+    ALTER TABLE public.t{n} ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY mine ON public.t{n} USING (id > 0);
+    CREATE FUNCTION public.secret{n}() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT {n}';
+    REVOKE EXECUTE ON FUNCTION public.secret{n}() FROM PUBLIC, anon, authenticated, service_role;
+    """
+    for n in range(400)
+)
+
+
+@pytest.fixture
+async def many(database: Database, tmp_path: Path):
+    """More objects than one transaction may lock on a server with the default settings."""
+    async with kit(database.url, FolderStore(tmp_path / "backups"), tmp_path, lock_timeout_s=60) as made:
+        await made.run(RICH)
+        await made.run(_MANY)
+        yield made
+
+
+async def test_too_many_locks_for_one_transaction_are_taken_in_several(many: Kit, database: Database):
+    pg_dump = await pg_dump_of(many)
+    record, before = await many.take()
+    schema = schema_text(pg_dump, database.admin_url)
+    await many.run(DAMAGE)
+    await many.run("".join(f"ALTER TABLE public.t{n} ADD COLUMN more int DEFAULT 1;" for n in range(0, 400, 7)))
+    await many.restore(record)
+    assert (await many.differences(before)).all == ()
+    assert schema_text(pg_dump, database.admin_url) == schema
+    parts = [event.data["total"] for event in many.events if event.data.get("what") == "restore"]
+    assert parts
+    assert set(parts) == {len(parts)}
+    assert any("transactions" in event.message for event in many.events)
+
+
+async def test_between_the_parts_nobody_but_the_owner_reads_and_a_killed_one_goes_on(many: Kit, database: Database):
+    """Cut off after each part in turn: what is left is run by the next call, and only that."""
+    record, before = await many.take()
+    await many.run(DAMAGE)
+    readable = """
+        SELECT array_agg(c.oid::regclass::text) FROM pg_class c
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relname ~ '^t[0-9]+$' AND NOT c.relrowsecurity
+          AND (has_table_privilege('anon', c.oid, 'SELECT') OR has_table_privilege('authenticated', c.oid, 'SELECT'))"""
+    callable_ = """
+        SELECT array_agg(p.oid::regprocedure::text) FROM pg_proc p
+        WHERE p.proname ~ '^secret' AND has_function_privilege('anon', p.oid, 'EXECUTE')"""
+    done: list[int] = []
+    while True:
+        running = asyncio.create_task(many.restore(record))
+        seen = len(many.events)
+        while not running.done() and not any(event.data.get("what") == "restore" for event in many.events[seen:]):
+            await asyncio.wait([running], timeout=0.02)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        done += [event.data["done"] for event in many.events[seen:] if event.data.get("what") == "restore"]
+        total = next(event.data["total"] for event in many.events if event.data.get("what") == "restore")
+        assert await many.value(readable) is None
+        assert await many.value(callable_) is None
+        if done[-1] == total:
+            break
+    assert done == list(range(1, total + 1))
+    assert sum("going on with the restore" in event.message for event in many.events) > 1
+    assert (await many.differences(before)).all == ()
+    assert await many.value("SELECT to_regclass('supabase_migrations.deploy_agent_restore')") is None
