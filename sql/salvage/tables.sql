@@ -4,7 +4,7 @@
 SELECT
   format('%%I.%%I', n.nspname, c.relname) AS name,
   coalesce(array_agg(a.attname ORDER BY a.attnum) FILTER (WHERE a.attnum IS NOT NULL), '{}') AS columns,
-  coalesce(string_agg(format(', t.%%I', a.attname), '' ORDER BY a.attnum), '') AS list,
+  coalesce(string_agg(format(', t.%%I', a.attname), '' ORDER BY a.attnum) FILTER (WHERE a.attnum IS NOT NULL), '') AS list,
   coalesce(bool_or(c.oid = ANY (%(replaced)s::oid[])), false) OR before.filenode IS DISTINCT FROM pg_relation_filenode(c.oid) AS replaced,
   coalesce(before.filenode <> pg_relation_filenode(c.oid), false) AS rewritten
 FROM pg_class AS c
