@@ -17,15 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.core.models import EventKind
-from agent.settings.models import DeploySettings
 from tests.conftest import Database
 from tests.support import picture
 from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
 from tests.support.oracle import psql
 
 FAILS = "DO $$ BEGIN RAISE EXCEPTION 'the deploy fails here'; END $$;\n"
-RUNGS = (4, 3) if "targeted_restore" in DeploySettings.model_fields else (4,)
-"""The lowest rung that may bring the database back: 4, or 3 with 4 behind it."""
+RUNGS = (4, 3)
+"""The lowest rung that may restore: 4, or 3 with 4 behind it."""
 
 _SECTION = re.compile(r"^-- \[(before|migration)(?: as (\w+))?\]\n", re.MULTILINE)
 _HEADER = re.compile(
@@ -87,15 +86,17 @@ async def undo(case: Case, database: Database, folder: Path, *, rung: int) -> tu
     write_migrations(folder, {f"20260101{n:06}_case.sql": sql for n, sql in enumerate(case.migrations)})
     if case.runbook:
         (folder / "deploy.yaml").write_text(case.runbook)
-    more = {"deploy": {"targeted_restore": rung == 3}} if len(RUNGS) > 1 else {}
-    outcome = await deploy(
-        make_settings(database.url_as(case.header.get("As", "postgres")), folder, **more), case.strategy
-    )
+    url = database.url_as(case.header.get("As", "postgres"))
+    settings = make_settings(url, folder, deploy={"targeted_restore": rung == 3})
+    outcome = await deploy(settings, case.strategy)
     return outcome, before.unlike(picture.take(database.admin_url))
 
 
 def told(outcome: Outcome) -> str:
     """How the deploy says that it ended."""
     assert outcome.deploy.failure is not None
-    rungs = [f"rung {event.data['rung']}: {event.message}" for event in outcome.of(EventKind.RUNG)]
+    rungs = [
+        f"rung {event.data['rung']}: {event.message} {event.data['differences'][:4] or ''}"
+        for event in outcome.of(EventKind.RUNG)
+    ]
     return "; ".join([outcome.state, outcome.why, outcome.deploy.failure.detail, *rungs])

@@ -26,11 +26,12 @@ _FACTS = {
     "database": "SELECT 'itself', concat_ws('|', datdba::regrole, datacl, datconnlimit) FROM pg_database"
     " WHERE datname = current_database()",
     "setting": "SELECT concat_ws('|', setrole::regrole, setdatabase <> 0), array_to_string(setconfig, '|')"
-    " FROM pg_db_role_setting WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
+    " FROM pg_db_role_setting WHERE setdatabase IN"
+    " (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
     "statistics target": "SELECT attrelid::regclass || '.' || attname, attstattarget::text FROM pg_attribute"
     " WHERE attstattarget >= 0 AND NOT attisdropped",
-    "job": "SELECT concat_ws('|', username, coalesce(jobname, command)), concat_ws('|', schedule, command, active, database)"
-    " FROM cron.job",
+    "job": "SELECT concat_ws('|', username, coalesce(jobname, command)),"
+    " concat_ws('|', schedule, command, active, database) FROM cron.job",
     "large object": "SELECT oid::text, lomowner::regrole::text FROM pg_largeobject_metadata",
 }
 _APART = frozenset({"cron.job"})  # told by their facts
@@ -89,11 +90,18 @@ def entries(dump: str) -> dict[str, str]:
     parts = _TITLE.split(dump)
     found: dict[str, str] = {}
     for title, text in zip(parts[1::2], parts[2::2], strict=True):
-        lines = [line for line in text.splitlines() if line.strip() and not line.startswith(_NOISE)]
+        lines = [_sorted(line) for line in text.splitlines() if line.strip() and not line.startswith(_NOISE)]
         if "; Type: ACL; " in title or "; Type: DEFAULT ACL; " in title:
             lines.sort()
         found[title] = "\n".join(filter(None, [found.get(title), "\n".join(lines)]))
     return found
+
+
+def _sorted(line: str) -> str:
+    """Storage parameters in one order: they stand in the one in which they were set."""
+    if line.startswith("WITH (") and line.endswith(");"):
+        return f"WITH ({', '.join(sorted(line[6:-2].split(', ')))});"
+    return line
 
 
 def _rows(connection: psycopg.Connection) -> dict[str, list[str]]:

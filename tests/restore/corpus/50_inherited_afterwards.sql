@@ -1,7 +1,7 @@
 -- Why: a table that was attached to its parent afterwards has its columns in an order of its own; pg_dump writes it as if it
 --   had been made as a child, and then the parent's columns come first.
 -- Wild: no; old audit tables.
--- Defect (rung 4): pg_dump writes the parent's columns first
+-- Defect: pg_dump writes the parent's columns first
 -- [before]
 CREATE TABLE public.base (id int NOT NULL, made timestamptz);
 CREATE TABLE public.late (own text, made timestamptz, id int NOT NULL);
