@@ -224,14 +224,18 @@ class _Planner:
     def _set_back(self, again: Collection[str], lost: Collection[str]) -> tuple[list[str], list[str]]:
         """What stays gets its settings: before and after other objects are made again.
 
-        Functions come first where they can: indexes and generated columns are computed with them.
+        Functions come first where they can: indexes and generated columns are computed with them. So do schemas, also
+        new ones: who may do what in them decides whether others can own what is made there.
         """
         early: list[str] = []
         late: list[str] = []
+        for name in again:
+            if (schema := self.before[name]).kind == "schema":
+                early.extend((f"CREATE SCHEMA {name.removeprefix('schema:')}", *schema.settings.values()))
         for name, item in self.before.items():
             if name in again or name not in self.now:
                 continue
-            first = item.kind in ("function", "procedure") and not set(item.needs) & set(again)
+            first = item.kind in ("function", "procedure", "schema") and not set(item.needs) & set(again)
             (early if first else late).extend(in_place(item, self.now[name]))
             if name in lost and item.settings.get("default") == self.now[name].settings.get("default"):
                 late.append(item.settings["default"])
@@ -280,6 +284,8 @@ def pieces(undo: Undo, before: Mapping[str, CatalogObject], archive: Iterable[En
     missing: list[str] = []
     for name in undo.again:
         item = before[name]
+        if item.kind == "schema":
+            continue  # made early
         if item.foreign_key and item.parent not in undo.again:
             keys[name] = item.create
         elif found := by_oid[item.classid, item.objid] if not item.objsubid else set():

@@ -73,7 +73,11 @@ async def compose(run: Run, session: Session, *, manifest: Manifest, folder: Pat
         raise NotPossible(f"the backup cannot make these again by themselves: {', '.join(made.missing[:5])}")
 
     anew = {name for name in run.before.tables if _relation(name) in undo.again}
+    naming = await _naming(
+        session, manifest.schemas, {oid for _, oid in undo.hit} | {before[one].objid for one in undo.again}
+    )
     refilled = await _to_refill(run, session, now=now, before=before, anew=anew, also=also)
+    refilled |= {name for name in naming - anew if name in run.before.tables and _relation(name) in now}
     emptied = await _emptying(session, anew, refilled)
     chosen = belongings(archive, made.entries) | _rows_of(archive, refilled, before)
     order = fast_order([one for one in archive if one.dump_id in chosen and one.desc not in _BESIDE])
@@ -124,6 +128,15 @@ async def _described(session: Session, undo: Undo) -> str:
     return ", ".join(row["name"] for row in rows[:5])
 
 
+async def _naming(session: Session, schemas: Sequence[str], oids: Collection[int]) -> set[str]:
+    """Tables with rows that name, by OID, an object that is made anew: `regclass` and its kin."""
+    found = set()
+    for row in await session.rows(sql.load("undo/naming_columns"), {"schemas": list(schemas)}) if oids else ():
+        if await session.value(row["query"], {"objects": sorted(oids)}):
+            found.add(row["table"])
+    return found
+
+
 async def _to_refill(
     run: Run,
     session: Session,
@@ -132,7 +145,7 @@ async def _to_refill(
     before: Mapping[str, CatalogObject],
     anew: Collection[str],
     also: Collection[str],
-) -> tuple[str, ...]:
+) -> set[str]:
     """The tables that stay, that the deploy may have written to or truncated, and that hold something else now."""
     assert run.before is not None  # noqa: S101 - set before migrate
     wrote = await deploy_wrote(session, run.deploy_id)
@@ -145,7 +158,7 @@ async def _to_refill(
     ]
     added = [name.removeprefix("column:") for name in now.keys() - before.keys() if now[name].kind == "column"]
     marks = await read_marks(session, schemas_of(run.before), only=suspects, without=added)
-    return tuple(name for name in suspects if not _same(run.before.tables[name], marks[name]))
+    return {name for name in suspects if not _same(run.before.tables[name], marks[name])}
 
 
 def _same(before: TableMark, now: TableMark) -> bool:
