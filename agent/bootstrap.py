@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import hashlib
 import importlib
 import logging
 import os
@@ -24,6 +26,7 @@ from agent.core.models import (
     Deploy,
     DeployRequest,
     Event,
+    EventKind,
     Finding,
     NewEvent,
     Severity,
@@ -163,6 +166,8 @@ class Agent:
     def __init__(self, settings: Settings, deps: Deps) -> None:
         self._settings = settings
         self._deps = deps
+        self._one_at_a_time = asyncio.Lock()
+        self._delivering: asyncio.Task[None] | None = None  # kept, or the loop would forget it
 
     @property
     def deps(self) -> Deps:
@@ -196,13 +201,13 @@ class Agent:
             if supervisor is not None:
                 for left in await supervisor.adopt():
                     on_start(await self._deps.store.get(left))
-                    await supervisor.follow(left, on_event)
+                    await supervisor.follow(left, self._telling(on_event))
             queued = await queue(self._deps, request)
             on_start(queued)
             if supervisor is None:
                 return await service.follow(self._deps, queued.id, on_event)
             await supervisor.adopt()
-            final = await supervisor.follow(queued.id, on_event)
+            final = await supervisor.follow(queued.id, self._telling(on_event))
             await self._deliver()
             return final
 
@@ -217,7 +222,7 @@ class Agent:
 
     async def _deliver(self) -> None:
         """Tell the channels what they have not heard yet; what cannot be told now is told by the next agent."""
-        async with outbox(self._settings, self._deps) as box:
+        async with self._one_at_a_time, outbox(self._settings, self._deps) as box:
             late = await box.drain(10.0)
         if late:
             report("notifications left for later", {"targets": list(late)})
@@ -238,6 +243,35 @@ class Agent:
         """Raise the cancel flag; whoever runs the deploy stops at the next safe point."""
         deploy = await self._deps.store.get(deploy_id)
         return await self._deps.store.request_cancel(deploy.id, reason=reason, now=self._deps.clock.now())
+
+    async def approve(
+        self, deploy_id: str, number: int, *, approve: bool, remark: str, on_event: Callable[[Event], None]
+    ) -> Deploy:
+        """Answer what a deploy has asked. Where no other process runs it, it goes on here, to its end.
+
+        Raises:
+            NotFoundError: `notfound.approval`: it asks nothing, or something else.
+        """
+        answered = await self._deps.store.answer_approval(
+            deploy_id, number=number, approve=approve, by=_person(), remark=remark, now=self._deps.clock.now()
+        )
+        async with AsyncExitStack() as stack:
+            supervisor = await self._engine(stack)
+            if supervisor is None or answered.id not in await supervisor.adopt():
+                return answered
+            final = await supervisor.follow(answered.id, self._telling(on_event))
+            await self._deliver()
+            return final
+
+    def _telling(self, on_event: Callable[[Event], None]) -> Callable[[Event], None]:
+        """Hands events on, and tells the channels at once when people are asked: the deploy waits for them."""
+
+        def heard(event: Event) -> None:
+            on_event(event)
+            if event.kind is EventKind.APPROVAL and event.data.get("answer") is None:
+                self._delivering = asyncio.create_task(self._deliver())
+
+        return heard
 
     async def doctor(self) -> list[Finding]:
         """Look at everything a deploy needs; severity `info` is what is in order."""
@@ -328,6 +362,13 @@ class Agent:
         await service.wait_for(self._deps, version, timeout_s=timeout_s)
 
 
+def _person() -> str:
+    """Who sits at the command line, as far as the system says."""
+    with suppress(OSError, KeyError):  # a container's user may have no name
+        return f"{getpass.getuser()} (cli)"
+    return "cli"
+
+
 @asynccontextmanager
 async def open_agent(settings: Settings) -> AsyncIterator[Agent]:
     """The agent for one command. The engine is started only by what needs it."""
@@ -358,11 +399,17 @@ async def running_engine(
         # DBOS takes a second to import: HTTP answers meanwhile.
         engine_module = await asyncio.to_thread(importlib.import_module, "agent.edges.engine")
         if store_url is not None and store_url.get_secret_value().startswith("postgres"):
-            url, executor = store_url.get_secret_value(), f"{settings.project}@{socket.gethostname()}"
+            url, executor = store_url.get_secret_value(), _executor(settings)
         else:
             url, executor = f"sqlite:///{(settings.state_dir / 'engine.db').absolute()}", "local"
         async with engine_module.open_engine(url, executor_id=executor, body=body) as engine:
             yield Supervisor(deps, engine, report, scratch=scratch_database)
+
+
+def _executor(settings: Settings) -> str:
+    """Names this agent among those that share a store: the same after a restart, another one for another volume."""
+    volume = hashlib.sha256(str(settings.state_dir.absolute()).encode()).hexdigest()[:8]
+    return f"{settings.project}@{socket.gethostname()}/{volume}"
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:

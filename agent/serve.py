@@ -132,6 +132,14 @@ class Serving:
         deploy = await self.deploy(deploy_id)
         return await self._deps.store.request_cancel(deploy.id, reason=reason, now=self._deps.clock.now())
 
+    async def answer(self, deploy_id: str, *, number: int | None, approve: bool, remark: str) -> Deploy:
+        """See `web.Backend.answer`."""
+        deploy = await self.deploy(deploy_id)
+        now = self._deps.clock.now()
+        return await self._deps.store.answer_approval(
+            deploy.id, number=number, approve=approve, by="api", remark=remark, now=now
+        )
+
     async def request_backup(self) -> BackupRecord:
         """See `web.Backend.request_backup`."""
         if self._supervisor is None:

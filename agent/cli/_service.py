@@ -46,6 +46,16 @@ class Service(Protocol):
         """Raise the cancel flag."""
         ...
 
+    async def approve(
+        self, deploy_id: str, number: int, *, approve: bool, remark: str, on_event: Callable[[Event], None]
+    ) -> Deploy:
+        """Answer what a deploy has asked; where no other process runs it, it goes on here, to its end.
+
+        Args:
+            number: of the question that was shown.
+        """
+        ...
+
     async def doctor(self) -> list[Finding]:
         """Look at everything a deploy needs; severity `info` is what is in order."""
         ...

@@ -20,6 +20,7 @@ from agent.report import words
 from agent.report.collect import TITLES, check_level, told_already
 from agent.report.explain import LEVELS
 from agent.report.models import SEVERITY_LEVELS, DeployView, Level, LockWait
+from agent.report.timeline import APPROVAL_LEVELS
 from agent.report.view import deploy_view
 
 REFRESH_PER_S = 4
@@ -297,6 +298,13 @@ def _rung(event: NewEvent) -> _Words:
     return event.message + more, Level.GOOD if event.data.get("ok") else Level.WARNING
 
 
+def _approval(event: NewEvent) -> _Words:
+    answer = str(event.data.get("answer") or "")
+    if not answer:  # what it is about has a line of its own: the proposal
+        return f"waiting for approval: {event.data.get('reason', '')}", Level.WARNING
+    return event.message, APPROVAL_LEVELS.get(answer, Level.WARNING)
+
+
 def _as_it_is(event: NewEvent) -> _Words:
     return event.message, SEVERITY_LEVELS[event.severity]
 
@@ -308,6 +316,8 @@ _WORDS: dict[EventKind, Callable[[NewEvent], _Words]] = {
     EventKind.FINDING: _finding,
     EventKind.RUNG: _rung,
     EventKind.CHANGES: _as_it_is,
+    EventKind.PROPOSAL: _as_it_is,
+    EventKind.APPROVAL: _approval,
     EventKind.FAILURE: lambda event: (event.message, Level.ERROR),
     EventKind.MIGRATION_STARTED: _as_it_is,
     EventKind.MIGRATION_FINISHED: lambda event: (event.message, Level.GOOD),
@@ -327,6 +337,10 @@ def _blockers(event: NewEvent) -> list[Text]:
 def _in_picture(event: NewEvent) -> bool:
     if event.kind is EventKind.CHECK:
         return event.data.get("verdict") == Verdict.PASSED
+    if event.kind is EventKind.APPROVAL:
+        return not event.data.get("answer")
+    if event.kind is EventKind.PROPOSAL:
+        return event.data.get("verdict") == "ask"
     return event.kind in {
         EventKind.STATE,
         EventKind.MIGRATION_STARTED,

@@ -67,10 +67,10 @@ def judge(proposal: Proposal, policy: Policy, *, tried: Collection[int] = ()) ->
     if any(rung >= proposal.rung for rung in tried):
         return Judgement("hold", f"rung {max(tried)} has been tried already, and the ladder never goes back")
     if policy.restore == "hold":
-        return Judgement("hold", "the policy leaves a restore to people (restore: hold)")
+        return Judgement("hold", "restore is set to hold")
     beyond = _beyond(proposal, policy)
     if policy.restore == "approve":
-        beyond.insert(0, "the policy asks before a restore (restore: approve)")
+        beyond.insert(0, "restore is set to approve")
     return Judgement("ask", "; ".join(beyond)) if beyond else Judgement("go", "")
 
 
@@ -101,15 +101,14 @@ def covers(asked: Proposal, now: Proposal) -> bool:
 
 
 def describe(proposal: Proposal) -> str:
-    """The proposal in one sentence, without a full stop: what would be undone, salvaged, lost, and how long."""
+    """The proposal in one sentence, without a full stop: how long, and what would be kept, lost, reloaded, undone."""
     what = {3: "the targeted restore", 4: "the in-place restore"}.get(proposal.rung, "the restore")
-    parts = [
-        f"rung {proposal.rung}, {what}, would undo {_listed(proposal.undone) or 'what the deploy committed'}",
-        f"reload {_tables(proposal.tables)}",
-        f"keep {_rows(proposal.rows_salvaged)} in a salvage file",
-        f"lose {_rows(proposal.rows_lost)}{_unknown(proposal)}",
-    ]
-    return f"{', '.join(parts)}, in about {duration(proposal.seconds)}"
+    unknown = " (deletes by the application since the backup cannot be known)" if proposal.lost_unknown else ""
+    return (
+        f"rung {proposal.rung}, {what}, would take about {duration(proposal.seconds)}, "
+        f"keep {_rows(proposal.rows_salvaged)} in a salvage file, lose {_rows(proposal.rows_lost)}{unknown}, "
+        f"reload {_tables(proposal.tables)}, and undo {_listed(proposal.undone) or 'what the deploy committed'}"
+    )
 
 
 def approval_words(approval: Approval) -> str:
@@ -120,10 +119,6 @@ def approval_words(approval: Approval) -> str:
         return f"the question of {approval.asked_at:%H:%M:%S} UTC is superseded by another one"
     remark = f": {approval.remark}" if approval.remark else ""
     return f"the restore (rung {approval.proposal.rung}) was {approval.answer} by {approval.answered_by}{remark}"
-
-
-def _unknown(proposal: Proposal) -> str:
-    return " that are known of (what the application deleted since cannot be known)" if proposal.lost_unknown else ""
 
 
 def _tables(tables: Collection[str]) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from agent.core.models import Answer, Approval, Event, EventKind, Failure, Proposal, Severity
+from agent.core.models import Answer, Approval, EventKind, Failure, Proposal, Severity
 from agent.core.restore_policy import Policy, covers, describe, judge, strictest, tried_rungs
 from agent.deploy.deps import Run, Stop
+from agent.deploy.events import read_events
 from agent.errors import BusyError, TargetError
 
 _KEEP_EVERY_S = 30.0
 _SHOWN = 200  # objects of a proposal that an event, and so every page and message, has to carry
-_PAGE = 1000
 
 
-async def permitted(run: Run, proposal: Proposal) -> None:
+async def permitted(run: Run, proposal: Proposal) -> bool:
     """Say what a rung would do, and return when it may.
 
     The answer is kept in the store, so a worker that starts again waits for the same one, and an approved proposal
@@ -20,6 +20,9 @@ async def permitted(run: Run, proposal: Proposal) -> None:
     it waits the deploy lock stays held, and nothing in the database is changed.
 
     Call it outside a transaction, and ask `run.session()` again afterwards: a session that died meanwhile is another.
+
+    Returns:
+        Whether it had to wait, so that what the proposal was made from may be old.
 
     Raises:
         Stop: `restore.held`: the policy leaves it to people; `restore.refused`: they said no; `restore.repeated`: this
@@ -40,8 +43,7 @@ async def permitted(run: Run, proposal: Proposal) -> None:
     await run.emitter.flush()
     if judgement.verdict == "hold":
         raise Stop(_held(proposal, judgement.reason, repeated=any(rung >= proposal.rung for rung in tried)))
-    if judgement.verdict == "ask":
-        await _asked(run, proposal, judgement.reason)
+    return judgement.verdict == "ask" and await _asked(run, proposal, judgement.reason)
 
 
 def policy_of(run: Run) -> Policy:
@@ -52,26 +54,23 @@ def policy_of(run: Run) -> Policy:
 async def rungs_tried(run: Run) -> frozenset[int]:
     """The rungs of this deploy that have ended without bringing the database back, by whatever worker."""
     await run.emitter.flush()
-    events: list[Event] = []
-    seen = 0
-    while more := await run.deps.store.events(run.deploy_id, after=seen, limit=_PAGE):
-        events += [one for one in more if one.kind is EventKind.RUNG]
-        seen = more[-1].seq
-    return tried_rungs(events)
+    return tried_rungs(await read_events(run.deps.store, run.deploy_id))
 
 
-async def _asked(run: Run, proposal: Proposal, reason: str) -> None:
-    """Wait for the answer to this proposal, or to one like it that was asked before."""
+async def _asked(run: Run, proposal: Proposal, reason: str) -> bool:
+    """Wait for the answer to this proposal, or to one like it that was asked before; whether that took waiting."""
     store = run.deps.store
     await _keep_lock(run)
     approval = (await store.get(run.deploy_id)).approval
     if approval is None or not _answers(approval, proposal):
         approval = await store.ask_approval(run.deploy_id, proposal, reason=reason, now=run.deps.clock.now())
         run.deps.moved()
-    if approval.answer is None:
+    waited = approval.answer is None
+    if waited:
         approval = await _wait(run, approval)
     if approval.answer is not Answer.APPROVED:
         raise Stop(_refused(approval))
+    return waited
 
 
 def _answers(approval: Approval, proposal: Proposal) -> bool:

@@ -20,7 +20,7 @@ from agent.errors import AgentError, DeliveryError, StoreError
 from agent.ports import Clock, DeployStore, Notifier
 
 Compose = Callable[[Deploy, Sequence[Event], int], Mapping[str, Any]]
-"""A deploy, its events and the number of one STATE event, as the payload for `Notifier.send`."""
+"""A deploy, its events and the number of one STATE or APPROVAL event, as the payload for `Notifier.send`."""
 
 _KEPT = 16  # composed payloads kept, for the other targets of the same event
 

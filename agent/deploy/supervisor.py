@@ -158,8 +158,11 @@ class Supervisor:
         self._report("backup verified", {"backup_id": record.id, "state": str(record.state)})
 
     async def stop(self) -> list[str]:
-        """Ask every running deploy to stop at its next safe point; returns their ids."""
-        deploys = await self._open_deploys()
+        """Ask every running deploy to stop at its next safe point; returns their ids.
+
+        One that waits for approval is left to the next agent: nothing happens in the database meanwhile.
+        """
+        deploys = [one for one in await self._open_deploys() if not one.waits_for_approval]
         for deploy in deploys:
             await self._deps.store.request_cancel(deploy.id, reason=STOPPING, now=self._deps.clock.now())
         return [deploy.id for deploy in deploys]

@@ -40,6 +40,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` serie
 RUNBOOK_PREFIX = "deploy_agent_runbook_"
 GAUGES = {
     "deploy_agent_deploys_running": ("Deploys that have not ended yet.", ()),
+    "deploy_agent_deploys_waiting_for_approval": ("Deploys that wait until a person allows their restore.", ()),
     "deploy_agent_last_deploy_timestamp_seconds": ("When the last deploy with this outcome ended.", ("outcome",)),
     "deploy_agent_pending_migrations": ("Migrations in the folder that the database does not have.", ()),
     "deploy_agent_condition_ok": (
@@ -229,6 +230,8 @@ class Metrics:
         self, deploys: Sequence[Deploy], conditions: Sequence[Condition], pending: Sequence[str] | None
     ) -> None:
         self._gauges.show("deploy_agent_deploys_running", sum(not one.is_final for one in deploys))
+        waiting = sum(one.waits_for_approval for one in deploys)
+        self._gauges.show("deploy_agent_deploys_waiting_for_approval", waiting)
         for outcome, moment in self._ended.items():
             self._gauges.show("deploy_agent_last_deploy_timestamp_seconds", moment, outcome=outcome)
         for one in conditions:

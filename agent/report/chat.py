@@ -1,4 +1,7 @@
-"""A deploy's change of state as one message; `chat_payloads` gives it the form of each channel."""
+"""A deploy's change of state, or its question for an approval, as one message.
+
+`chat_payloads` gives it the form of each channel.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from agent.report.words import clip, count, size
 
 TITLE_WIDTH = 140
 VALUE_WIDTH = 200
+_TOLD = frozenset({EventKind.STATE, EventKind.APPROVAL})
 _BEFORE_BACKUP = frozenset({State.QUEUED, State.PREFLIGHT, State.SNAPSHOT, State.BACKUP})
 _BEFORE_FAILURE = _BEFORE_BACKUP | {State.MIGRATE, State.VERIFY, State.SUCCEEDED}
 
@@ -27,11 +31,11 @@ class MessageField(Model):
 
 
 class Message(Model):
-    """What a channel is told when a deploy changes its state.
+    """What a channel is told when a deploy changes its state, asks for an approval, or is given one.
 
     `id` is the same whenever this change is told again to the same or another channel: a receiver may use it
-    to drop repetitions. `text` is plain, unescaped, and may quote SQL and server errors. `details` are the
-    facts for machines.
+    to drop repetitions. `topic`: the state, or `waiting_for_approval`, `approved`, `rejected`. `text` is plain,
+    unescaped, and may quote SQL and server errors. `details` are the facts for machines.
     """
 
     id: str
@@ -39,6 +43,7 @@ class Message(Model):
     seq: int
     project: str
     state: State
+    topic: str
     level: Level
     at: datetime
     title: str
@@ -50,20 +55,23 @@ class Message(Model):
 
 
 def compose(deploy: Deploy, events: Sequence[Event], seq: int) -> Message:
-    """The message for one change of state, as things stood then.
+    """The message for one change of state or one approval, as things stood then.
 
     Args:
         deploy: as the store holds it now; it may have moved on since.
         events: the deploy's events, at least those up to `seq`.
-        seq: the number of the STATE event that the message tells.
+        seq: the number of the STATE or APPROVAL event that the message tells.
 
     Raises:
-        ValueError: `seq` is no STATE event among `events`: a bug.
+        ValueError: `seq` is no such event among `events`: a bug.
     """
-    event = next((each for each in events if each.seq == seq and each.kind is EventKind.STATE), None)
+    until = sorted((each for each in events if each.seq <= seq), key=lambda each: each.seq)
+    event = next((each for each in until if each.seq == seq and each.kind in _TOLD), None)
     if event is None:
-        raise ValueError(f"event {seq} of deploy {deploy.id} is no change of state")
-    state = State(event.data["to"])
+        raise ValueError(f"event {seq} of deploy {deploy.id} is neither a change of state nor an approval")
+    moves = [each for each in until if each.kind is EventKind.STATE]
+    state = State(moves[-1].data["to"]) if moves else deploy.state
+    asked = event.kind is EventKind.APPROVAL
     then = deploy.model_copy(
         update={
             "state": state,
@@ -73,7 +81,7 @@ def compose(deploy: Deploy, events: Sequence[Event], seq: int) -> Message:
             "backup_id": "" if state in _BEFORE_BACKUP else deploy.backup_id,
         }
     )
-    view = deploy_view(then, [each for each in events if each.seq <= seq])
+    view = deploy_view(then, until)
     title = view.headline if deploy.project in view.headline else f"{deploy.project}: {view.headline}"
     text = "" if view.paragraph.rstrip(".") == view.headline.rstrip(".") else view.paragraph
     return Message(
@@ -82,12 +90,13 @@ def compose(deploy: Deploy, events: Sequence[Event], seq: int) -> Message:
         seq=seq,
         project=deploy.project,
         state=state,
+        topic=(event.data.get("answer") or "waiting_for_approval") if asked else state.value,
         level=view.level,
         at=event.at,
         title=clip(title, TITLE_WIDTH),
         text=text,
         fields=tuple(_fields(view)),
-        commands=view.next_commands if view.is_final else (),
+        commands=view.next_commands if view.is_final or view.waits_for_approval else (),
         footer=f"deploy {deploy.id}, event {seq}",
         details=_details(view, event),
     )
@@ -95,6 +104,11 @@ def compose(deploy: Deploy, events: Sequence[Event], seq: int) -> Message:
 
 def _fields(view: DeployView) -> list[MessageField]:
     facts = [("State", view.state.value), ("Requested by", view.requested_by)]
+    if view.waits_for_approval:
+        asked = view.approvals[-1].proposal
+        unknown = " that are known of" if asked.lost_unknown else ""
+        facts.append(("Rows", f"{asked.rows_salvaged:,} salvaged, {asked.rows_lost:,} lost{unknown}"))
+        facts.append(("Would take", f"about {duration(asked.seconds)}"))
     if view.migrations:
         done = sum(row.status is Status.DONE for row in view.migrations)
         undone = sum(row.status is Status.UNDONE for row in view.migrations)
@@ -128,6 +142,7 @@ def _details(view: DeployView, event: Event) -> dict[str, Any]:
         **view.model_dump(mode="json", include=kept),
         "seq": event.seq,
         "previous_state": event.data.get("from") or None,
+        "approval": event.data if event.kind is EventKind.APPROVAL else None,
         "migrations": [
             {"version": row.version, "name": row.name, "status": row.status.value} for row in view.migrations
         ],

@@ -188,7 +188,7 @@ def standard(message: Message) -> Payload:
 
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """
-    return {"type": f"deploy.{message.state}", "timestamp": message.at.isoformat(), "data": message.details}
+    return {"type": f"deploy.{message.topic}", "timestamp": message.at.isoformat(), "data": message.details}
 
 
 RENDERERS: Mapping[str, Callable[[Message], Payload]] = {

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from agent.core.models import CheckResult, Deploy, Event, EventKind, Failure, Finding, NewEvent, Severity, Verdict
+from agent.core.models import (
+    Approval,
+    CheckResult,
+    Deploy,
+    Event,
+    EventKind,
+    Failure,
+    Finding,
+    NewEvent,
+    Proposal,
+    Severity,
+    Verdict,
+)
 from agent.core.states import FINAL, State
 from agent.core.units import Span
 from agent.report.models import (
@@ -21,6 +33,7 @@ from agent.report.models import (
     NoticeRow,
     PhaseRow,
     Progress,
+    ProposalRow,
     RungRow,
     SnapshotRow,
     Status,
@@ -44,6 +57,7 @@ TITLES = {
     State.RESTORED: "Restored",
     State.NEEDS_OPERATOR: "Needs an operator",
 }
+RUNG_NAMES = {1: "transaction rollback", 2: "rollback scripts", 3: "targeted restore", 4: "in-place restore"}
 FAILED_AS = {State.ABORTED, State.ROLLING_BACK, State.NEEDS_OPERATOR}
 TAKEN_BACK = {State.ROLLED_BACK, State.RESTORED, State.CANCELLED}
 
@@ -88,6 +102,8 @@ class Story:
     lock_waits: list[LockWait] = field(default_factory=list)
     waiting_for_lock: bool = False
     rungs: list[RungRow] = field(default_factory=list)
+    proposals: dict[int, ProposalRow] = field(default_factory=dict)
+    approvals: dict[int, Approval] = field(default_factory=dict)
     snapshot: SnapshotRow | None = None
     backup: BackupRow | None = None
     changes: ChangesRow | None = None
@@ -105,6 +121,12 @@ class Story:
             soft = result.verdict is not Verdict.PASSED and result.severity is not Severity.ERROR
             counts["warnings" if soft else result.verdict.value] += 1
         return CheckTally(**counts)
+
+    @property
+    def waiting(self) -> Approval | None:
+        """What nobody has answered yet; None: nothing, or the deploy has ended."""
+        last = self.approvals[max(self.approvals)] if self.approvals else None
+        return last if last is not None and last.answer is None and not self.deploy.is_final else None
 
     @property
     def applied(self) -> list[MigrationRow]:
@@ -331,13 +353,25 @@ def _backup(story: Story, _event: Event, data: dict[str, Any]) -> None:
 
 def _rung(story: Story, _event: Event, data: dict[str, Any]) -> None:
     rung = whole(data, "rung")
-    name = str(data.get("name") or {1: "transaction rollback", 2: "rollback scripts", 4: "in-place restore"}.get(rung))
+    name = str(data.get("name") or RUNG_NAMES.get(rung, f"rung {rung}"))
     differences = tuple(str(each) for each in data.get("differences") or ())
     story.rungs.append(RungRow(rung=rung, name=name, ok=bool(data.get("ok")), differences=differences))
 
 
 def _changes(story: Story, _event: Event, data: dict[str, Any]) -> None:
     story.changes = ChangesRow.model_validate({name: data[name] for name in ChangesRow.model_fields if name in data})
+
+
+def _proposal(story: Story, event: Event, data: dict[str, Any]) -> None:
+    proposal = Proposal.model_validate({name: data[name] for name in Proposal.model_fields if name in data})
+    story.proposals[proposal.rung] = ProposalRow(
+        at=event.at, proposal=proposal, verdict=str(data.get("verdict", "")), reason=str(data.get("reason") or "")
+    )
+
+
+def _approval(story: Story, _event: Event, data: dict[str, Any]) -> None:
+    approval = Approval.model_validate(data)
+    story.approvals[approval.number] = approval
 
 
 def _failure(story: Story, _event: Event, data: dict[str, Any]) -> None:
@@ -362,6 +396,8 @@ _READERS = {
     EventKind.BACKUP: _backup,
     EventKind.RUNG: _rung,
     EventKind.CHANGES: _changes,
+    EventKind.PROPOSAL: _proposal,
+    EventKind.APPROVAL: _approval,
     EventKind.FAILURE: _failure,
 }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.core.models import CheckResult, Failure, RunMode, Severity, Strategy, Verdict
+from agent.core.models import Answer, Approval, CheckResult, Failure, RunMode, Severity, Strategy, Verdict
+from agent.core.restore_policy import describe
 from agent.core.states import State
 from agent.core.units import duration
-from agent.report.collect import TITLES, Story
+from agent.report.collect import RUNG_NAMES, TITLES, Story
 from agent.report.models import Level, MigrationRow, NextCommand, RungRow, Status
 from agent.report.words import clip, count, listing, sentence, size
 
@@ -96,6 +97,11 @@ def _gist(message: str) -> str:
 
 
 def _doing_now(story: Story) -> str:
+    if story.waiting is not None:
+        return f"Waiting for approval of the {_rung(story.waiting.proposal.rung)} of {story.deploy.project}"
+    if story.approvals and story.deploy.state is State.RESTORING:
+        last = story.approvals[max(story.approvals)]
+        return f"The {_rung(last.proposal.rung)} of {story.deploy.project} was {last.answer} by {last.answered_by}"
     words = PHASE_WORDS.get(story.deploy.state, TITLES[story.deploy.state])
     running = [row for row in story.migrations.values() if row.status is Status.RUNNING]
     if story.deploy.state is State.MIGRATE and running:
@@ -110,6 +116,10 @@ def _doing_now(story: Story) -> str:
     return words
 
 
+def _rung(number: int) -> str:
+    return RUNG_NAMES.get(number, "restore")
+
+
 def label(row: MigrationRow) -> str:
     """`version_name` as in the file's name, or the version alone."""
     return f"{row.version}_{row.name}" if row.name else row.version
@@ -122,7 +132,8 @@ def paragraph(story: Story, *, seconds: float) -> str:
         return _success(story, seconds=seconds)
     if not story.deploy.is_final and story.failure is None:
         return _under_way(story)
-    parts = [_cause(story), _committed(story), _undone(story), _outcome(story), *_hints(story)]
+    outcome = "" if story.waiting else _outcome(story)
+    parts = [_cause(story), _committed(story), _undone(story), _permission(story), outcome, *_hints(story)]
     return " ".join(part for part in parts if part)
 
 
@@ -275,6 +286,25 @@ def _undone(story: Story) -> str:
     return " ".join(parts)
 
 
+def _permission(story: Story) -> str:
+    """What a restore would do while people are asked, or why it was not done."""
+    if (asked := story.waiting) is not None:
+        return f"{sentence(describe(asked.proposal))} {sentence(f'The agent asks: {asked.reason}')}"
+    rejected = [one for one in story.approvals.values() if one.answer is Answer.REJECTED]
+    if rejected:
+        return sentence(f"The {_rung(rejected[-1].proposal.rung)} {_answered(rejected[-1])}")
+    held = [row for row in story.proposals.values() if row.verdict == "hold"]
+    if held:
+        return f"{sentence(describe(held[-1].proposal))} {sentence(f'It was not done: {held[-1].reason}')}"
+    approved = [one for one in story.approvals.values() if one.answer is Answer.APPROVED]
+    return " ".join(sentence(f"The {_rung(one.proposal.rung)} {_answered(one)}") for one in approved)
+
+
+def _answered(approval: Approval) -> str:
+    remark = f": {approval.remark}" if approval.remark else ""
+    return f"was {approval.answer} by {approval.answered_by}{remark}"
+
+
 def _proof(story: Story, rung: RungRow) -> str:
     snapshot = story.snapshot
     scope = f" ({count(snapshot.tables, 'table')}, {count(snapshot.rows, 'row')})" if snapshot else ""
@@ -316,9 +346,7 @@ def next_commands(story: Story) -> tuple[NextCommand, ...]:
     deploy, state = story.deploy, story.deploy.state
     show = NextCommand(command=f"deploy-agent show {deploy.id}", why="the whole story with every check")
     if not deploy.is_final:
-        follow = NextCommand(command=f"deploy-agent events {deploy.id} --follow", why="watch it")
-        stop = NextCommand(command=f"deploy-agent cancel {deploy.id}", why="stop it; the database goes back")
-        return (follow, stop) if not deploy.cancel_reason else (follow,)
+        return _commands_meanwhile(story)
     retry = [
         NextCommand(command="deploy-agent plan", why="after the correction: see what would run now"),
         NextCommand(command="deploy-agent deploy", why="try again"),
@@ -333,6 +361,17 @@ def next_commands(story: Story) -> tuple[NextCommand, ...]:
         case State.ROLLED_BACK | State.RESTORED:
             return (show, *retry)
     return ()
+
+
+def _commands_meanwhile(story: Story) -> tuple[NextCommand, ...]:
+    deploy = story.deploy
+    if story.waiting is not None:
+        answer = f"deploy-agent approve {deploy.id}"
+        yes = NextCommand(command=answer, why="see what the restore would do, and let it")
+        return (yes, NextCommand(command=f"{answer} --reject", why="leave the database to people"))
+    follow = NextCommand(command=f"deploy-agent events {deploy.id} --follow", why="watch it")
+    stop = NextCommand(command=f"deploy-agent cancel {deploy.id}", why="stop it; the database goes back")
+    return (follow, stop) if not deploy.cancel_reason else (follow,)
 
 
 def _operator_commands(story: Story, show: NextCommand) -> Sequence[NextCommand]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from agent.core.models import CheckResult, Failure, Finding, Model, Severity, Strategy
+from agent.core.models import Approval, CheckResult, Failure, Finding, Model, Proposal, Severity, Strategy
 from agent.core.states import State
 
 
@@ -162,6 +162,15 @@ class ChangesRow(Model):
     counts: dict[str, int] = Field(default_factory=dict)
 
 
+class ProposalRow(Model):
+    """What a rung would do, and what the policy said to it: `go`, `ask` or `hold`, and why not `go`."""
+
+    at: datetime
+    proposal: Proposal
+    verdict: str
+    reason: str = ""
+
+
 class CheckTally(Model):
     """Checks by verdict. `warnings`: failed or errored, but of a severity that does not stop the deploy."""
 
@@ -180,7 +189,9 @@ class DeployView(Model):
     """One deploy, ready to be shown.
 
     `headline` is one line; `paragraph` says why it ended so (or what it does now) in plain sentences;
-    `next_commands` are exact. `duration_s`: from the request to the end, or to the last event while it runs.
+    `next_commands` are exact. `proposals`: of each rung that asked the policy, the last one; `approvals`: what people
+    were asked, in order; `waits_for_approval`: the last of these has no answer yet. `duration_s`: from the request to
+    the end, or to the last event while it runs.
     """
 
     id: str
@@ -213,5 +224,8 @@ class DeployView(Model):
     backup_id: str = ""
     changes: ChangesRow | None = None
     rungs: tuple[RungRow, ...] = ()
+    proposals: tuple[ProposalRow, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    waits_for_approval: bool = False
     failure: Failure | None = None
     timeline: tuple[TimelineRow, ...] = ()

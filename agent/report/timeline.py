@@ -14,6 +14,7 @@ from agent.report.models import SEVERITY_LEVELS, Level, PhaseRow, Status, Timeli
 from agent.report.words import clip, count, listing, size
 
 DETAIL_WIDTH = 300
+APPROVAL_LEVELS = {"approved": Level.GOOD, "rejected": Level.ERROR}
 _SERVER_WARNINGS = {"WARNING", "ERROR"}
 
 
@@ -58,15 +59,27 @@ def _row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> TimelineR
             what, level = word.lower(), Level.WARNING if word in _SERVER_WARNINGS else Level.INFO
         case EventKind.LOCK_WAIT:
             what, level = "lock wait", Level.WARNING
-        case EventKind.RUNG:
-            differences = [str(each) for each in event.data.get("differences") or ()]
-            what, level = f"rung {event.data.get('rung', '')}", Level.GOOD if event.data.get("ok") else Level.WARNING
-            detail += f": {listing(differences)}" if differences else ""
+        case EventKind.RUNG | EventKind.PROPOSAL | EventKind.APPROVAL:
+            what, detail, level = _way_back(event)
         case EventKind.FAILURE:
             what, level = "failure", Level.ERROR
         case EventKind.LOG | EventKind.CHANGES:
             what = "note"
     return _make(story, event.at, what, detail, level) if what else None
+
+
+def _way_back(event: Event) -> tuple[str, str, Level]:
+    """A rung that was climbed, is proposed, or that people are asked about."""
+    data = event.data
+    if event.kind is EventKind.RUNG:
+        differences = [str(each) for each in data.get("differences") or ()]
+        more = f": {listing(differences)}" if differences else ""
+        return f"rung {data.get('rung', '')}", event.message + more, Level.GOOD if data.get("ok") else Level.WARNING
+    if event.kind is EventKind.PROPOSAL:
+        return "proposal", event.message, Level.WARNING
+    answer = str(data.get("answer") or "")
+    words = event.message if answer else f"people are asked: {data.get('reason', '')}"
+    return "approval", words, APPROVAL_LEVELS.get(answer, Level.WARNING)
 
 
 def _state_row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> TimelineRow:
@@ -104,6 +117,8 @@ def phase_detail(story: Story, phase: PhaseRow) -> str:
         case State.VERIFY if story.checks:
             detail = _tally_words(story)
         case State.ROLLING_BACK | State.RESTORING:
+            if phase.status is Status.RUNNING and story.waiting is not None:
+                return "waiting for approval"
             rungs = [rung for rung in story.rungs if (rung.rung >= 3) is (phase.state is State.RESTORING)]
             detail = "; ".join(f"{rung.name}: {'as before' if rung.ok else 'not as before'}" for rung in rungs)
             if not rungs and phase.status is Status.FAILED and story.applied:

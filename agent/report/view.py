@@ -56,6 +56,9 @@ def deploy_view(deploy: Deploy, events: Sequence[Event]) -> DeployView:
         backup_id=deploy.backup_id or (story.backup.id if story.backup else ""),
         changes=story.changes,
         rungs=tuple(story.rungs),
+        proposals=tuple(story.proposals.values()),
+        approvals=tuple(story.approvals.values()),
+        waits_for_approval=story.waiting is not None,
         failure=story.failure,
         timeline=timeline(story, events),
     )

@@ -68,6 +68,19 @@ class CancelOrder(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=500)] = "asked for over HTTP"
 
 
+class ApprovalOrder(BaseModel):
+    """The answer to what a deploy has asked.
+
+    `number`: of the question that it answers (`approval.number` of the deploy); left out: the one that is open.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    approve: bool = True
+    number: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    remark: Annotated[str, Field(max_length=500)] = ""
+
+
 @probes.get("/livez")
 async def livez() -> Alive:
     """The loop turns. It looks at nothing else; restart the container if it does not answer."""
@@ -157,6 +170,13 @@ async def deploy(agent: Agent, default: Default, response: Response, order: Depl
 async def cancel(agent: Agent, deploy_id: str, order: CancelOrder | None = None) -> Deploy:
     """Ask a deploy to stop at the next safe point; what it did is undone."""
     return await agent.request_cancel(deploy_id, (order or CancelOrder()).reason)
+
+
+@operating.post("/deploys/{deploy_id}/approve", tags=["deploys"])
+async def approve(agent: Agent, deploy_id: str, order: ApprovalOrder | None = None) -> Deploy:
+    """Answer a deploy that waits for approval: it restores, or leaves that to people. 404 if it asks nothing."""
+    answer = order or ApprovalOrder()
+    return await agent.answer(deploy_id, number=answer.number, approve=answer.approve, remark=answer.remark)
 
 
 @operating.post("/backups", tags=["backups"], status_code=201)

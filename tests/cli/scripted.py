@@ -91,6 +91,13 @@ def a_plan(*, history: tuple[HistoryRow, ...] = (), files: dict[str, bytes] | No
     )
 
 
+class NoSalvages:
+    """Nothing was ever kept."""
+
+    async def waiting(self) -> set[str]:
+        return set()
+
+
 @dataclass
 class ScriptedAgent:
     """Answers as `agent.cli._service.Service` must; what was asked is kept in `asked`."""
@@ -101,10 +108,12 @@ class ScriptedAgent:
     records: list[BackupRecord] = field(default_factory=lambda: [RECORD, OLDER])
     checks: list[CheckResult] = field(default_factory=list)
     diff_found: CatalogDiff = field(default_factory=CatalogDiff)
+    salvages: Any = field(default_factory=NoSalvages)
     error: BaseException | None = None
     plan_error: AgentError | None = None
     before_end: Callable[[ScriptedAgent], Any] | None = None
     asked: list[tuple[Any, ...]] = field(default_factory=list)
+    answered: Storyteller | None = None  # what the deploy comes to where no other process runs it
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def _fail(self) -> None:
@@ -146,6 +155,15 @@ class ScriptedAgent:
         self.asked.append(("cancel", deploy_id, reason))
         self.cancelled.set()
         return await self.get(deploy_id)
+
+    async def approve(
+        self, deploy_id: str, number: int, *, approve: bool, remark: str, on_event: Callable[[Event], None]
+    ) -> Deploy:
+        self.asked.append(("approve", deploy_id, number, approve, remark))
+        self.story = self.answered or self.story
+        for event in self.story.events if self.answered else []:
+            on_event(event)
+        return self.story.deploy()
 
     async def doctor(self) -> list[Finding]:
         self._fail()

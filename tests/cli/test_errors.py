@@ -112,6 +112,18 @@ def test_ctrl_c_cancels_the_deploy_and_waits_for_its_end(cli: Cli):
     assert result.exit_code == EXIT_CODES[cli.agent.story.state]
 
 
+def test_ctrl_c_leaves_a_deploy_that_waits_for_approval(cli: Cli):
+    async def interrupted(agent: ScriptedAgent) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+
+    cli.agent = ScriptedAgent(story=stories.waiting(), before_end=interrupted)
+    result = cli.run("deploy")
+    assert result.exit_code == 130
+    assert [what for what, *_ in cli.agent.asked] == ["deploy"], "not cancelled"
+    assert "deploy-agent approve 01JQ7DEPLOY (or --reject) goes on with it" in result.stdout
+
+
 def test_an_interrupt_before_anything_began_ends_at_once(cli: Cli, monkeypatch: pytest.MonkeyPatch):
     async def never(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)

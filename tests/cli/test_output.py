@@ -13,7 +13,7 @@ from rich.console import Console
 
 from agent.cli.live import LiveFollower, PlainFollower, lines
 from agent.cli.render.deploy import running
-from agent.core.models import EventKind, Finding, Severity, Verdict
+from agent.core.models import Deploy, EventKind, Finding, Severity, Verdict
 from agent.core.planning import HistoryRow
 from agent.errors import InputError, TargetError
 from agent.report.models import DeployView
@@ -271,6 +271,56 @@ def test_cancel(cli: Cli):
     assert "deploy-agent events 01JQ7DEPLOY --follow" in result.stdout
 
 
+def test_approve_shows_what_is_asked(cli: Cli, golden: Golden):
+    cli.agent = ScriptedAgent(story=stories.waiting())
+    result = cli.run("approve", "01JQ", "--yes", "--remark", "spoke to the team")
+    golden("approve", result.stdout)
+    assert cli.agent.asked == [("approve", "01JQ7DEPLOY", 1, True, "spoke to the team")]
+    assert result.exit_code == 0
+
+
+def test_approve_as_json_is_the_deploy(cli: Cli):
+    cli.agent = ScriptedAgent(story=stories.waiting())
+    result = cli.run("approve", "01JQ", "--yes", "--reject", "--json")
+    assert cli.agent.asked == [("approve", "01JQ7DEPLOY", 1, False, "")]
+    assert Deploy.model_validate_json(result.stdout) == cli.agent.story.deploy()
+
+
+def test_approve_goes_on_with_the_deploy_where_nobody_else_does(cli: Cli, golden: Golden):
+    cli.agent = ScriptedAgent(story=stories.waiting(), answered=stories.approved())
+    result = cli.run("approve", "01JQ", "--yes")
+    golden("approve-here", result.stdout)
+    assert result.exit_code == 9
+
+
+def test_nothing_is_approved_without_a_yes(cli: Cli):
+    cli.agent = ScriptedAgent(story=stories.waiting())
+    result = cli.run("approve", "01JQ")
+    assert result.exit_code == 3
+    assert "input.not_confirmed" in result.stderr
+    assert cli.agent.asked == []
+
+
+def test_there_is_nothing_to_approve(cli: Cli):
+    cli.agent = ScriptedAgent(story=stories.running())
+    result = cli.run("approve", "01JQ", "--yes")
+    assert result.exit_code == 12
+    assert "notfound.approval" in result.stderr
+    assert cli.agent.asked == []
+
+
+@pytest.mark.parametrize("name", ["waiting", "approved", "rejected"])
+def test_show_an_approval(cli: Cli, golden: Golden, name: str):
+    cli.agent = ScriptedAgent(story=stories.ALL[name]())
+    golden(f"show-{name}", cli.run("show").stdout)
+
+
+@pytest.mark.parametrize("command", ["history", "status"])
+def test_who_waits_for_approval_is_seen_at_once(cli: Cli, command: str):
+    cli.agent = ScriptedAgent(story=stories.waiting())
+    assert "restoring, waiting for approval" in cli.run(command).stdout
+
+
 def test_wait(cli: Cli):
     cli.agent.plan_found = a_plan(files={}, history=(HistoryRow(version="7", name="x"),))
     assert json.loads(cli.run("wait", "7", "--json").stdout) == {"version": "7", "applied": True}
@@ -307,7 +357,7 @@ def test_json_is_one_document_and_nothing_else(cli: Cli, args: tuple[str, ...]):
 
 
 def test_the_live_picture(golden: Golden):
-    for name in ("running", "succeeded", "restored"):
+    for name in ("running", "succeeded", "restored", "waiting"):
         story = stories.ALL[name]()
         golden(f"live-{name}", picture(deploy_view(story.deploy(), story.events), elapsed_s=31, phase_s=17))
 

@@ -26,6 +26,9 @@ STORIES: list[Callable[[], Storyteller]] = [
     stories.check_failed,
     stories.needs_operator,
     stories.running,
+    stories.waiting,
+    stories.approved,
+    stories.rejected,
 ]
 HOSTILE = [
     "<!channel> <!here> <@U123> <https://evil.example|click>",
@@ -37,7 +40,7 @@ HOSTILE = [
 
 
 def told(story: Storyteller) -> list[Message]:
-    changes = [event.seq for event in story.events if event.kind is EventKind.STATE]
+    changes = [event.seq for event in story.events if event.kind in (EventKind.STATE, EventKind.APPROVAL)]
     return [compose(story.deploy(), story.events, seq) for seq in changes]
 
 
@@ -93,7 +96,23 @@ def test_a_message_does_not_change_when_the_deploy_moves_on() -> None:
     assert compose(story.deploy(), story.events, seq) == compose(then, early, seq)
 
 
-def test_only_changes_of_state_are_told() -> None:
+def test_a_question_is_told_with_what_it_is_about_and_how_to_answer() -> None:
+    asked, answered, _ = told(stories.rejected())[-3:]
+    assert (asked.topic, asked.state) == ("waiting_for_approval", State.RESTORING)
+    assert asked.title == "Waiting for approval of the in-place restore of tracks-posts"
+    assert "keep 12 rows in a salvage file, lose 0 rows (deletes" in asked.text
+    assert ("Would take", "about 14 s") in [(field.name, field.value) for field in asked.fields]
+    assert [each.command for each in asked.commands] == [
+        "deploy-agent approve 01JQ7DEPLOY",
+        "deploy-agent approve 01JQ7DEPLOY --reject",
+    ]
+    assert RENDERERS["standard"](asked)["type"] == "deploy.waiting_for_approval"
+    assert asked.details["approval"]["proposal"]["rows_salvaged"] == 12
+    assert (answered.topic, answered.commands) == ("rejected", ())
+    assert answered.title == "The in-place restore of tracks-posts was rejected by nina (cli)"
+
+
+def test_only_changes_of_state_and_approvals_are_told() -> None:
     story = stories.succeeded()
     other = next(event.seq for event in story.events if event.kind is not EventKind.STATE)
     with pytest.raises(ValueError, match=f"event {other} "):

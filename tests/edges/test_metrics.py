@@ -16,7 +16,7 @@ from prometheus_client import Counter, Histogram, Info
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent import __version__
-from agent.core.models import BackupRecord, BackupState, Condition, DeployRequest, EventKind, NewEvent
+from agent.core.models import BackupRecord, BackupState, Condition, DeployRequest, EventKind, NewEvent, Proposal
 from agent.core.states import FINAL, Move, State, after
 from agent.edges.metrics import GAUGES, RUNBOOK_PREFIX, Metrics
 from agent.edges.store import SqlStore, open_store
@@ -143,6 +143,17 @@ async def test_scrapes_at_once_do_not_count_twice(store: SqlStore) -> None:
     await run(store, "a", *WAY, events=TOLD)
     await asyncio.gather(*(read(metrics) for _ in range(5)))
     assert_holds(await read(metrics), {**TOLD_SAMPLES, at("deploys_total", outcome="succeeded"): 1})
+
+
+async def test_a_deploy_that_waits_for_approval_is_counted_until_it_is_answered(store: SqlStore) -> None:
+    metrics = Metrics(store, "p")
+    await store.create("d1", DeployRequest(project="p"), now=NOW)
+    name = at("deploys_waiting_for_approval")
+    assert_holds(await read(metrics, now=NOW), {name: 0})
+    await store.ask_approval("d1", Proposal(rung=4, backup_id="b"), reason="because", now=NOW)
+    assert_holds(await read(metrics, now=NOW), {name: 1})
+    await store.answer_approval("d1", approve=True, by="nina", now=NOW)
+    assert_holds(await read(metrics, now=NOW), {name: 0})
 
 
 async def test_a_running_deploy_is_followed_and_its_last_words_are_heard(store: SqlStore) -> None:

@@ -6,16 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agent.core.models import (
+    Answer,
+    Approval,
     CheckResult,
     Deploy,
     DeployRequest,
     Event,
     EventKind,
     Failure,
+    Proposal,
     Severity,
     Strategy,
     Verdict,
 )
+from agent.core.restore_policy import approval_words, describe
 from agent.core.states import FINAL, Move, State, after
 
 START = datetime(2026, 3, 1, 2, 0, 0, tzinfo=UTC)
@@ -35,6 +39,7 @@ class Storyteller:
         self.state = State.QUEUED
         self.events: list[Event] = []
         self.failure: Failure | None = None
+        self.approval: Approval | None = None
         self.cancel_reason = ""
         self.backup_id = ""
         self.strategy: Strategy | None = strategy
@@ -126,6 +131,16 @@ class Storyteller:
         )
         return self.move(Move.BACKED_UP)
 
+    def approve(self, approval: Approval) -> Storyteller:
+        """Asked, or answered."""
+        self.approval = approval
+        return self.tell(
+            EventKind.APPROVAL,
+            approval_words(approval),
+            event_severity=Severity.WARNING,
+            **approval.model_dump(mode="json"),
+        )
+
     def migrate(self, version: str, *, seconds: float = 2.0, statements: int = 3) -> Storyteller:
         self.begin(version, statements=statements).wait(seconds)
         index = list(FILES).index(version) + 1
@@ -167,6 +182,7 @@ class Storyteller:
             versions=self.versions,
             backup_id=self.backup_id,
             failure=self.failure,
+            approval=self.approval,
         )
 
 
@@ -273,6 +289,72 @@ def needs_operator() -> Storyteller:
     return story.move(Move.GIVE_UP, "a person is needed")
 
 
+def _asked(story: Storyteller) -> Approval:
+    """As `restored`, up to the question."""
+    made = restored()
+    vars(story).update(vars(made))
+    story.events = story.events[:-2]
+    story.state = State.RESTORING
+    story.now = story.events[-1].at
+    proposal = Proposal(
+        rung=4,
+        backup_id=story.backup_id,
+        undone=("table public.tracks is new", "column public.playlists.track_id is new", "index public.posts_kind"),
+        tables=("public.playlists", "public.posts"),
+        rows_salvaged=12,
+        rows_lost=0,
+        lost_unknown=True,
+        seconds=14.2,
+    )
+    reason = "restore is set to approve"
+    approval = Approval(number=1, proposal=proposal, reason=reason, asked_at=story.now)
+    story.tell(
+        EventKind.PROPOSAL,
+        describe(proposal),
+        event_severity=Severity.WARNING,
+        **proposal.model_dump(mode="json"),
+        verdict="ask",
+        reason=reason,
+    )
+    story.approve(approval)
+    return approval
+
+
+def waiting() -> Storyteller:
+    """As `restored`, but people are asked before the restore."""
+    story = Storyteller()
+    _asked(story)
+    story.wait(95)
+    return story
+
+
+def approved() -> Storyteller:
+    """As `waiting`; somebody says yes."""
+    story = Storyteller()
+    asked = _asked(story)
+    story.wait(95)
+    story.approve(answered(asked, story, Answer.APPROVED)).wait(4.0)
+    story.tell(
+        EventKind.RUNG, "the database equals the snapshot", rung=4, name="in-place restore", ok=True, differences=[]
+    )
+    return story.move(Move.RESTORED, "restored from the backup")
+
+
+def rejected() -> Storyteller:
+    """As `waiting`; somebody says no."""
+    story = Storyteller()
+    asked = _asked(story)
+    story.wait(95)
+    story.approve(answered(asked, story, Answer.REJECTED))
+    return story.move(Move.GIVE_UP, "a person is needed: the restore was rejected")
+
+
+def answered(asked: Approval, story: Storyteller, answer: Answer) -> Approval:
+    return asked.model_copy(
+        update={"answer": answer, "answered_at": story.now, "answered_by": "nina (cli)", "remark": "spoke to the team"}
+    )
+
+
 def aborted() -> Storyteller:
     """Preflight finds a version in the database that no file has."""
     story = Storyteller()
@@ -319,4 +401,7 @@ ALL = {
     "needs_operator": needs_operator,
     "aborted": aborted,
     "running": running,
+    "waiting": waiting,
+    "approved": approved,
+    "rejected": rejected,
 }

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from agent.bootstrap import open_deps
-from agent.core.models import BackupRecord, BackupState, DeployRequest, EventKind, Failure, NewEvent, Strategy
+from agent.core.models import BackupRecord, BackupState, DeployRequest, EventKind, Failure, NewEvent, Proposal, Strategy
 from agent.core.states import Move, State
 from agent.deploy.deps import Deps
 from agent.deploy.lookout import Lookout
@@ -50,6 +50,7 @@ OPERATING = {
     ("POST", "/api/v1/plan"),
     ("POST", "/api/v1/deploys"),
     ("POST", "/api/v1/deploys/{deploy_id}/cancel"),
+    ("POST", "/api/v1/deploys/{deploy_id}/approve"),
     ("POST", "/api/v1/backups"),
 }
 
@@ -392,6 +393,7 @@ async def test_what_there_is_not(api: Api) -> None:
         problem(await api.http.get(f"/api/v1/deploys/{deploy_id}"), 404, code)
         problem(await api.http.get(f"/api/v1/deploys/{deploy_id}/events"), 404, code)
         problem(await api.http.post(f"/api/v1/deploys/{deploy_id}/cancel"), 404, code)
+        problem(await api.http.post(f"/api/v1/deploys/{deploy_id}/approve"), 404, code)
 
 
 async def test_a_deploy_is_queued_once(api: Api) -> None:
@@ -438,6 +440,29 @@ async def test_cancel_after_the_end_changes_nothing(api: Api) -> None:
     await api.a_deploy("a")
     answer = await api.http.post("/api/v1/deploys/a/cancel")
     assert (answer.status_code, answer.json()["cancel_reason"]) == (202, "")
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_question_is_answered_once(api: Api, *, approve: bool) -> None:
+    deploy_id = (await api.http.post("/api/v1/deploys")).json()["id"]
+    path = f"/api/v1/deploys/{deploy_id}/approve"
+    problem(await api.http.post(path), 404, "notfound.approval")
+    proposal = Proposal(rung=4, backup_id="b", rows_salvaged=3, seconds=2.5)
+    await api.store.ask_approval(deploy_id, proposal, reason="restore is set to approve", now=START)
+    shown = await api.get(f"/api/v1/deploys/{deploy_id}")
+    assert (shown["waits_for_approval"], shown["approvals"][0]["proposal"]["rows_salvaged"]) == (True, 3)
+    problem(await api.http.post(path, json={"number": 2}), 404, "notfound.approval")
+    answer = await api.http.post(path, json={"approve": approve, "number": 1, "remark": "spoke to the team"})
+    assert answer.status_code == 200, answer.text
+    given = answer.json()["approval"]
+    assert given["answer"] == ("approved" if approve else "rejected")
+    assert (given["answered_by"], given["remark"], given["reason"]) == (
+        "api",
+        "spoke to the team",
+        "restore is set to approve",
+    )
+    problem(await api.http.post(path, json={"approve": not approve}), 404, "notfound.approval")
+    assert (await api.get(f"/api/v1/deploys/{deploy_id}"))["waits_for_approval"] is False
 
 
 async def test_the_plan_changes_nothing(real: Api) -> None:

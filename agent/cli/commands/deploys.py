@@ -103,6 +103,7 @@ class _Canceller:
     def __init__(self, ui: Ui, agent: Service, shown: Follower) -> None:
         self._ui, self._agent, self._shown = ui, agent, shown
         self._deploy: Deploy | None = None
+        self._waits = False  # for an approval
         self._asked: asyncio.Task[None] | None = None  # kept, or the loop would forget them
         self._looked: asyncio.Task[None] | None = None
 
@@ -122,6 +123,8 @@ class _Canceller:
     def event(self, event: Event) -> None:
         """Pass it on. With the first migration the plan stands, and the deploy knows its files."""
         self._shown.event(event)
+        if event.kind.value == "approval":
+            self._waits = event.data.get("answer") is None
         if event.data.get("to") == "migrate":
             self._looked = asyncio.get_running_loop().create_task(self._look(event.deploy_id))
 
@@ -135,7 +138,13 @@ class _Canceller:
 
     def _interrupted(self, count: int) -> None:
         assert self._deploy is not None  # noqa: S101 - the listener is set with it
-        if count == 1:
+        if self._waits and self._ui.interrupts.task is not None:
+            self._shown.say(
+                f"Deploy {self._deploy.id} waits for an answer, also without this command: "
+                f"deploy-agent approve {self._deploy.id} (or --reject) goes on with it."
+            )
+            self._ui.interrupts.task.cancel()
+        elif count == 1:
             self._shown.say("Cancelling at the next safe point; what was done is undone. Please wait.")
             self._asked = asyncio.get_running_loop().create_task(self._cancel(self._deploy.id))
         else:

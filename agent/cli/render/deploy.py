@@ -14,10 +14,11 @@ from rich.text import Text
 from agent.cli.render.blocks import next_commands, table
 from agent.cli.render.catalog import changes
 from agent.cli.render.style import STYLES, VERDICT_STYLES, mark, state_text, status_mark
-from agent.core.models import CheckResult, Deploy, Verdict
+from agent.core.models import Approval, CheckResult, Deploy, Proposal, Verdict
 from agent.core.states import State
 from agent.core.units import duration
 from agent.report import words
+from agent.report.collect import RUNG_NAMES
 from agent.report.models import DeployView, Level, LockWait, MigrationRow, PhaseRow, Progress, Status
 
 _BAR_WIDTH = 30
@@ -70,6 +71,8 @@ def _inside(view: DeployView, phase: PhaseRow) -> Iterator[RenderableType]:
                 row.version == monitor.version and row.status is Status.RUNNING for row in view.migrations
             ):
                 yield Text(f"  {monitor.name}: {reading(monitor.values)}")
+        if view.waits_for_approval:
+            yield from approval_lines(view.approvals[-1], view.id)
         if view.lock_wait is not None:
             yield from lock_lines(view.lock_wait)
 
@@ -145,6 +148,39 @@ def lock_lines(wait: LockWait) -> Iterator[Text]:
         yield Text(f"    {who}{known_as}{since}: {query}", style="yellow")
 
 
+def approval_lines(approval: Approval, deploy_id: str) -> Iterator[Text]:
+    """What is asked, and how to answer."""
+    for name, text in proposal_facts(approval.proposal):
+        yield Text.assemble((f"  {name:<15}", "dim"), words.clip(text, 100))
+    yield Text(f"  asked at {approval.asked_at:%H:%M:%S} UTC: {approval.reason}", style="yellow")
+    yield Text(f"  deploy-agent approve {deploy_id}        (or --reject)", style="bold yellow")
+
+
+def proposal_facts(proposal: Proposal) -> list[tuple[str, str]]:
+    """What a rung would do, fact by fact."""
+    unknown = " (deletes by the application since the backup cannot be known)" if proposal.lost_unknown else ""
+    return [
+        ("would undo", words.listing(proposal.undone, most=_MOST) or "what the deploy committed"),
+        ("would reload", words.listing(proposal.tables, most=_MOST) or "no table"),
+        ("rows salvaged", f"{proposal.rows_salvaged:,}"),
+        ("rows lost", f"{proposal.rows_lost:,}{unknown}"),
+        ("would take", f"about {duration(proposal.seconds)}"),
+        ("from backup", proposal.backup_id),
+    ]
+
+
+def proposal(approval: Approval) -> RenderableType:
+    """`approve`: everything that is asked."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("rung", f"{approval.proposal.rung}, {RUNG_NAMES.get(approval.proposal.rung, 'restore')}")
+    for name, text in proposal_facts(approval.proposal):
+        facts.add_row(name, text)
+    facts.add_row("asked", f"{approval.asked_at:%Y-%m-%d %H:%M:%S} UTC: {approval.reason}")
+    return facts
+
+
 def outcome(view: DeployView, *, shown_already: str = "") -> RenderableType:
     """What a person must know when a deploy has ended: headline, paragraph, failed checks, next commands.
 
@@ -174,7 +210,7 @@ def story(view: DeployView, *, all_checks: bool = False) -> RenderableType:
     facts.add_column(overflow="fold")
     facts.add_row("deploy", view.id)
     facts.add_row("project", view.project)
-    facts.add_row("state", state_text(view.state))
+    facts.add_row("state", state_text(view.state, waits=view.waits_for_approval))
     facts.add_row("requested", f"{view.created_at:%Y-%m-%d %H:%M:%S} UTC by {view.requested_by}")
     facts.add_row("duration", duration(view.duration_s))
     if view.strategy:
@@ -231,7 +267,7 @@ def history(deploys: Sequence[Deploy]) -> RenderableType:
         made.add_row(
             Text(deploy.id, no_wrap=True),
             f"{deploy.created_at:%Y-%m-%d %H:%M}",
-            state_text(deploy.state),
+            state_text(deploy.state, waits=deploy.waits_for_approval),
             str(len(deploy.versions)),
             duration(took) if took is not None else "",
             deploy.request.requested_by,

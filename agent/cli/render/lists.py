@@ -112,6 +112,8 @@ def status(view: StatusView) -> RenderableType:
         facts.add_row("last backup", "none")
     for name, deploy in (("running", view.running), ("last deploy", view.last)):
         if deploy is not None:
-            facts.add_row(name, Text.assemble(deploy.id, " ", state_text(deploy.state)))
+            facts.add_row(
+                name, Text.assemble(deploy.id, " ", state_text(deploy.state, waits=deploy.waits_for_approval))
+            )
             facts.add_row("", deploy.headline)
     return facts

@@ -34,6 +34,8 @@ def status_mark(status: Status) -> Text:
     return Text(sign, style=style)
 
 
-def state_text(state: State) -> Text:
-    """A deploy's state as a word in its colour."""
-    return Text(state.value, style=STYLES[LEVELS.get(state, Level.INFO)])
+def state_text(state: State, *, waits: bool = False) -> Text:
+    """A deploy's state as a word in its colour; `waits`: for an approval."""
+    return Text(
+        f"{state.value}, waiting for approval" if waits else state.value, style=STYLES[LEVELS.get(state, Level.INFO)]
+    )
