@@ -39,6 +39,7 @@ from agent.deploy.deps import Deps, Options
 from agent.deploy.drift import diff_with_backup
 from agent.deploy.events import read_events
 from agent.deploy.outbox import Outbox
+from agent.deploy.salvage_service import Salvages
 from agent.deploy.supervisor import Supervisor, queue
 from agent.deploy.workflow import run_deploy
 from agent.edges.folder import load_folder
@@ -116,6 +117,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
                 lock_attempts=settings.deploy.lock_attempts,
                 statement_timeout_s=settings.deploy.statement_timeout_s,
                 policy=settings.deploy.policy,
+                targeted_restore=settings.deploy.targeted_restore,
             ),
             backup=backup_options(settings),
         )
@@ -348,6 +350,11 @@ class Agent:
             jobs=jobs or self._settings.backup.jobs,
             emit=on_event,
         )
+
+    @property
+    def salvages(self) -> Salvages:
+        """What was kept before restores."""
+        return Salvages(self._deps)
 
     async def verify(self, on_event: Callable[[NewEvent], None]) -> list[CheckResult]:
         """Run the runbook's final checks now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +14,32 @@ if TYPE_CHECKING:
     from agent.core.catalog import CatalogDiff
     from agent.core.models import BackupRecord, CheckResult, Deploy, DeployRequest, Event, Finding, NewEvent
     from agent.core.planning import Plan
+    from agent.core.salvage import Applied, Salvage, Wishes
     from agent.settings import Settings
+
+
+class Salvages(Protocol):
+    """Rows that were kept before restores; `agent.deploy.salvage_service.Salvages` fills it."""
+
+    async def all(self) -> list[Salvage]:
+        """Newest first."""
+        ...
+
+    async def waiting(self) -> set[str]:
+        """Ids of the backups that stay because of a salvage."""
+        ...
+
+    async def show(self, name: str, *, rows: int = 0) -> tuple[Salvage, dict[str, list[dict[str, str | None]]]]:
+        """A salvage, and the first rows of each of its tables."""
+        ...
+
+    async def apply(self, name: str, wishes: Wishes) -> tuple[Salvage, Sequence[Applied]]:
+        """Put it back."""
+        ...
+
+    async def dismiss(self, name: str) -> Salvage:
+        """Nobody wants it any more."""
+        ...
 
 
 class Service(Protocol):
@@ -98,6 +123,11 @@ class Service(Protocol):
         on_event: Callable[[NewEvent], None],
     ) -> Aside:
         """Restore a backup into another database, and compare it there."""
+        ...
+
+    @property
+    def salvages(self) -> Salvages:
+        """What was kept before restores."""
         ...
 
     async def verify(self, on_event: Callable[[NewEvent], None]) -> list[CheckResult]:

@@ -149,6 +149,7 @@ class Kept(StrEnum):
     """Why a backup is not removed."""
 
     NEEDED = "a deploy that is not final may restore it"
+    SALVAGE = "a salvage beside it is neither applied nor dismissed"
     LATEST = "it is the latest"
     VERIFIED = "it is the last one verified"
     COUNT = "keep_last"
@@ -162,6 +163,7 @@ def retention(
     keep_last: int | None,
     keep_days: int | None,
     needed: Collection[str] = (),
+    unsettled: Collection[str] = (),
 ) -> dict[str, Kept | None]:
     """Which backups stay, and why; None: it may be removed.
 
@@ -170,6 +172,7 @@ def retention(
         keep_last: so many of the newest stay; None: no such rule.
         keep_days: those younger than that stay; None: no such rule. Without either rule everything stays.
         needed: ids that deploys which are not final may still restore.
+        unsettled: ids beside which a salvage lies that nobody has applied or dismissed.
     """
     newest_first = sorted(backups, key=lambda record: record.created_at, reverse=True)
     sound = [record for record in newest_first if record.state is not BackupState.DAMAGED]
@@ -181,6 +184,8 @@ def retention(
         young = keep_days is not None and now - record.created_at < timedelta(days=keep_days)
         if record.id in needed:
             verdicts[record.id] = Kept.NEEDED
+        elif record.id in unsettled:
+            verdicts[record.id] = Kept.SALVAGE
         elif record.id == latest:
             verdicts[record.id] = Kept.LATEST
         elif record.id == verified:

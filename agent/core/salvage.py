@@ -138,6 +138,11 @@ class Applied(Model):
     left_out: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
+    @property
+    def left_over(self) -> int:
+        """Rows that are nowhere but in the salvage."""
+        return self.differs + self.refused + self.left
+
 
 def place(salvage: Salvage) -> str:
     """Where its files lie in the object store."""

@@ -52,12 +52,12 @@ async def migrate(run: Run) -> None:
 async def _prepare(run: Run, session: Session) -> None:
     """The history table, the fence and the ledger."""
     columns = {row["name"] for row in await session.rows(sql.load("history/shape"))}
-    if not {"version", "name", "statements"} <= columns:
-        if not await session.value(sql.load("history/schema_exists")):
-            await run.deps.store.put_evidence(run.deploy_id, "created_history", "true")
-        async with session.transaction():
+    complete = {"version", "name", "statements"} <= columns
+    if not complete and not await session.value(sql.load("history/schema_exists")):
+        await run.deps.store.put_evidence(run.deploy_id, "created_history", "true")
+    async with session.transaction():  # only one, whose id is noted: the salvage tells others' transactions from it
+        if not complete:
             await session.run(sql.load("history/create"))
-    async with session.transaction():
         await session.run(sql.load("ledger/open"))
         await session.run(sql.load("ledger/enter"), {"deploy_id": run.deploy_id})
         schemas = {"schemas": list(await application_schemas(session, run.deps.options.schemas))}

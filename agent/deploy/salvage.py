@@ -129,6 +129,9 @@ async def _origins(session: Session, manifest: Manifest, deploy_id: str, *, unti
         args = {"deploy_id": deploy_id, "next": now.high}
         [known] = await session.rows(sql.load("salvage/ids"), args)
         [notes] = await session.rows(sql.load("salvage/notes"), args)
+    if await session.value(sql.load("restore/journal_exists")):
+        args = {"restored": known["restored"], "next": now.high}
+        known = {**known, "restored": await session.value(sql.load("salvage/restored_batches"), args)}
     ids = {**known, **limits}
     others = known["unsure"] != "{}" or await session.value(sql.load("salvage/others"), ids)
     return _Origins(ids=ids, others=others, notes=notes)

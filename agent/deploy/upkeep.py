@@ -10,6 +10,7 @@ from agent.core.models import BackupRecord, BackupState
 from agent.core.states import FINAL, State
 from agent.deploy.archive import BackupOptions, check_files, load_manifest, opened
 from agent.deploy.restore import restore_scratch
+from agent.deploy.salvages import unsettled_backups
 from agent.errors import AgentError
 from agent.ports import Clock, DeployStore, ObjectStore, PgTools, Target
 
@@ -96,6 +97,7 @@ async def prune(
         keep_last=options.keep_last,
         keep_days=options.keep_days,
         needed={deploy.backup_id for deploy in (*open_deploys, *stuck[:1])},
+        unsettled=await unsettled_backups(objects, project),
     )
     going = sorted((one for one in records if verdicts[one.id] is None), key=lambda one: one.created_at)
     if dry_run:

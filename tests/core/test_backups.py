@@ -104,6 +104,15 @@ def test_retention_by_count_and_age():
     }
 
 
+def test_a_salvage_that_is_not_settled_keeps_its_backup():
+    backups = [record("new", 1), record("old", 2), record("bad", 3, BackupState.DAMAGED)]
+    assert retention(backups, now=NOW, keep_last=1, keep_days=None, unsettled={"old", "bad"}) == {
+        "new": Kept.LATEST,
+        "old": Kept.SALVAGE,
+        "bad": Kept.SALVAGE,
+    }
+
+
 def test_damaged_ones_do_not_count_and_go():
     backups = [record("bad", 1, BackupState.DAMAGED), record("good", 2), record("old", 3)]
     assert retention(backups, now=NOW, keep_last=1, keep_days=None) == {"bad": None, "good": Kept.LATEST, "old": None}

@@ -85,9 +85,9 @@ async def test_a_deferred_trigger_may_write_anywhere(project: Any) -> None:
     assert await wrote(database, folder, "insert into public.a values (3)") is None
 
 
-async def test_a_quiet_database_tells_the_deploys_own_ids_even_in_subtransactions(project: Any) -> None:
+async def test_the_deploys_own_ids_are_known_even_in_subtransactions(quiet_database: Any, tmp_path: Path) -> None:
     """Rows written under a savepoint carry an id of their own."""
-    database, folder = project
+    psql(quiet_database.url, TABLES)
     text = """
     insert into public.c values (1, 'plain');
     do $$ begin
@@ -95,9 +95,9 @@ async def test_a_quiet_database_tells_the_deploys_own_ids_even_in_subtransaction
         begin insert into public.c values (i, 'inner'); exception when others then null; end;
       end loop;
     end $$"""
-    await wrote(database, folder, text)
+    await wrote(quiet_database, tmp_path, text)
     ids = rows(
-        database.url,
+        quiet_database.url,
         """select c.id, exists (
              select from supabase_migrations.deploy_agent_file as f
              where c.xmin::text::bigint <@ f.own_ids) as own from public.c as c order by id""",

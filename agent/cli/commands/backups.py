@@ -125,10 +125,14 @@ async def prune(
 
     async with ui.service() as agent:
         gone = await agent.prune(dry_run=dry_run)
-    ui.document({"dry_run": dry_run, "removed": [each.model_dump(mode="json") for each in gone]})
+        waiting = sorted(await agent.salvages.waiting())
+    removed = [each.model_dump(mode="json") for each in gone]
+    ui.document({"dry_run": dry_run, "removed": removed, "kept_for_salvage": waiting})
     if gone:
         ui.show(lists.backups(gone), "")
     ui.show(f"{'Would remove' if dry_run else 'Removed'} {count(len(gone), 'backup')}.")
+    if waiting:
+        ui.remark(f"Kept for a salvage that is not settled (see `deploy-agent salvage list`): {', '.join(waiting)}")
 
 
 async def restore(
