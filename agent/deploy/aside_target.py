@@ -88,7 +88,7 @@ async def survey(session: Session, manifest: Manifest, *, schemas: tuple[str, ..
             `restore.read_only`, `restore.not_empty`.
     """
     scope = tuple(dict.fromkeys((*manifest.schemas, *await application_schemas(session, schemas))))
-    [facts] = await session.rows(sql.load("aside/facts"), {"schemas": list(scope)})
+    [facts] = await session.rows(sql.load("aside/facts"), {"schemas": list(manifest.schemas)})
     refuse_newer_server(manifest, facts["server_major"])
     if facts["read_only"]:
         raise TargetError(
