@@ -14,7 +14,7 @@ from tests.cli.reference import reference
 ROOT = Path(__file__).parents[2]
 FAMILIES = (
     "agent|auth|backup|busy|check|delivery|demo|deploy|doctor|engine|http|input|migrate|notfound|plan|preflight|"
-    "restore|rollback|runbook|serve|settings|state|store|target|tool|wait"
+    "restore|rollback|runbook|salvage|serve|settings|state|store|target|tool|wait"
 )
 CODE = re.compile(rf"(?:{FAMILIES})\.[a-z][a-z0-9_]*")
 # Texts of the same shape that are something else: a file, a logger, a setting's or a table's name.

@@ -49,6 +49,9 @@ async def test_what_is_put_is_read_again(objects: ObjectStore, tmp_path: Path):
     assert await read(objects, "p/b/application/1.dat") == big
     assert await objects.get_bytes("p/b/manifest.json") == b"{}"
     assert await stored(objects, "p/b") == [("p/b/application/1.dat", len(big)), ("p/b/manifest.json", 2)]
+    assert await objects.keys("p") == ["p/b/application/1.dat", "p/b/manifest.json"]
+    assert await objects.keys("p/b/application") == ["p/b/application/1.dat"]
+    assert await objects.keys("q") == []
     assert await stored(objects, "p/bb") == []
     await objects.delete("p/b")
     assert await stored(objects, "p") == []
