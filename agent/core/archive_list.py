@@ -168,6 +168,24 @@ def as_listing(entries: Iterable[Entry]) -> str:
     return "".join(f"{entry.line}\n" for entry in entries)
 
 
+def attached_late(order: Sequence[Entry]) -> list[Entry]:
+    """Partitions whose parent is there already are attached when they have their keys and indexes, all valid.
+
+    The parent's are then found on them, and not made a second time (PostgreSQL documentation, ALTER TABLE … ATTACH
+    PARTITION); to attach an index once more does nothing.
+    """
+    tables = {entry.dump_id for entry in order if entry.desc in _TABLES}
+    attaching = [entry for entry in order if entry.desc in ("TABLE ATTACH", "INDEX ATTACH")]
+    outer = [entry for entry in attaching if len(tables.intersection(entry.needs)) < 2]
+    inner = [entry for entry in attaching if entry not in outer and entry.desc == "INDEX ATTACH"]
+    moved = sorted(outer, key=lambda entry: entry.desc == "INDEX ATTACH")  # tables first
+    rest = [entry for entry in order if entry not in outer and entry not in inner]
+    place = max(
+        (n for n, entry in enumerate(rest, 1) if entry.desc in ("CONSTRAINT", "INDEX", "TABLE DATA")), default=0
+    )
+    return [*rest[:place], *inner, *moved, *rest[place:]]
+
+
 def belongings(entries: Iterable[Entry], chosen: Collection[int]) -> set[int]:
     """What must be restored along with entries because it goes when they are dropped.
 

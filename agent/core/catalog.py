@@ -45,16 +45,19 @@ def digest(item: CatalogObject) -> str:
     return hashlib.md5("\n".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 
-def in_place(before: CatalogObject, now: CatalogObject) -> tuple[str, ...]:
+def in_place(before: CatalogObject, now: CatalogObject) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """SQL that gives an object the settings that it had; nothing if they are the same.
 
     Args:
         before: what it was, with the same definition.
         now: what it is.
+
+    Returns:
+        What takes settings away, and what sets others: to be run in this order.
     """
     names = [name for name in before.settings | now.settings if before.settings.get(name) != now.settings.get(name)]
-    cleared = [now.clear[name] for name in reversed(names) if name in now.clear]
-    return (*cleared, *(before.settings[name] for name in names if name in before.settings))
+    cleared = tuple(now.clear[name] for name in reversed(names) if name in now.clear)
+    return cleared, tuple(before.settings[name] for name in names if name in before.settings)
 
 
 def known(objects: Sequence[CatalogObject]) -> dict[str, CatalogObject]:

@@ -23,7 +23,15 @@ Node = tuple[int, int, int]
 PG_CLASS, PG_ATTRDEF = 1259, 2604
 
 ELSEWHERE = frozenset(
-    {"extension", "event trigger", "publication", "publication member", "publication schema", "default privileges"}
+    {
+        "cast",
+        "default privileges",
+        "event trigger",
+        "extension",
+        "publication",
+        "publication member",
+        "publication schema",
+    }
 )
 """Kinds that the backup holds beside the archive; see `core.backups.outside_changes`."""
 
@@ -119,7 +127,11 @@ def node_of(item: CatalogObject) -> Node:
 
 
 def plan_undo(
-    before: Mapping[str, CatalogObject], now: Mapping[str, CatalogObject], dependencies: Dependencies
+    before: Mapping[str, CatalogObject],
+    now: Mapping[str, CatalogObject],
+    dependencies: Dependencies,
+    *,
+    remake: Collection[str] = (),
 ) -> Undo:
     """Compare the catalogs, and say what makes the second the first.
 
@@ -127,8 +139,9 @@ def plan_undo(
         before: from the backup, of the application's schemas and what hangs on them outside.
         now: of the same schemas, and of those that are new.
         dependencies: of now.
+        remake: identities of what is to be made again although it is as it was.
     """
-    return _Planner(before, now, dependencies).plan()
+    return _Planner(before, now, dependencies).plan(remake)
 
 
 class _Planner:
@@ -142,8 +155,8 @@ class _Planner:
         for name, item in now.items():  # also what is elsewhere: it is known, and comes back by other means
             self.names[node_of(item)].append(name)
 
-    def plan(self) -> Undo:
-        roots = self._roots()
+    def plan(self, remake: Collection[str]) -> Undo:
+        roots = self._roots() | {node_of(self.now[name]) for name in remake}
         alone = {node_of(item) for item in self.now.values() if item.drop}
         while True:
             gone = self.dependencies.closure(roots, alone=alone)
@@ -222,7 +235,7 @@ class _Planner:
         }
 
     def _set_back(self, again: Collection[str], lost: Collection[str]) -> tuple[list[str], list[str]]:
-        """What stays gets its settings: before and after other objects are made again.
+        """What stays gets its settings: before and after other objects are made again and rows are loaded.
 
         Functions come first where they can: indexes and generated columns are computed with them. So do schemas, also
         new ones: who may do what in them decides whether others can own what is made there.
@@ -235,8 +248,10 @@ class _Planner:
         for name, item in self.before.items():
             if name in again or name not in self.now:
                 continue
+            cleared, set_back = in_place(item, self.now[name])
+            early.extend(cleared)
             first = item.kind in ("function", "procedure", "schema") and not set(item.needs) & set(again)
-            (early if first else late).extend(in_place(item, self.now[name]))
+            (early if first else late).extend(set_back)
             if name in lost and item.settings.get("default") == self.now[name].settings.get("default"):
                 late.append(item.settings["default"])
         return early, late

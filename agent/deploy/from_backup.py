@@ -122,12 +122,21 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
     while True:
         session = await run.session()
         async with session.transaction(read_only=True, repeatable=True):
-            work = await compose(run, session, manifest=source.manifest, folder=folder, also=also)
+            work = await _composed(run, session, source, folder, also)
             await _salvage(run, session, source, work.present)
         asked = run.deps.clock.now()
         await permitted(run, _proposal(run, source, TARGETED, undone=work.undone, tables=work.tables))
         if (run.deps.clock.now() - asked).total_seconds() < run.deps.options.poll_s:
             return work
+
+
+async def _composed(run: Run, session: Session, source: _Source, folder: Path, also: Collection[str]) -> Work:
+    try:
+        return await compose(run, session, manifest=source.manifest, folder=folder, also=also)
+    except (NotPossible, AgentError):
+        raise
+    except Exception as error:
+        raise NotPossible(f"the agent has a bug, please report it: {type(error).__name__}: {error}") from error
 
 
 async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | None:

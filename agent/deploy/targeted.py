@@ -13,15 +13,15 @@ from pathlib import Path
 
 from agent import sql
 from agent.core import backups as core
-from agent.core.archive_list import Entry, belongings, entries, fast_order
-from agent.core.backups import Manifest
+from agent.core.archive_list import Entry, as_listing, attached_late, belongings, entries, fast_order
+from agent.core.backups import Manifest, OutsideObject
 from agent.core.catalog import CatalogObject
 from agent.core.models import TableMark
 from agent.core.undo import Dependencies, Edge, Undo, pieces, plan_undo
 from agent.deploy import outside
 from agent.deploy.carrying import Batch
 from agent.deploy.deps import Run
-from agent.deploy.restore import history_rows
+from agent.deploy.restore import history_rows, script
 from agent.deploy.salvage import deploy_wrote
 from agent.deploy.snapshot import application_schemas, backup_catalog, proof, read_marks, read_objects, schemas_of
 from agent.ports import Session
@@ -49,6 +49,23 @@ class Work:
     batch: Batch
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    """What the deploy has left, beside what there was. `new`: tables that are made anew; `again`: that are refilled."""
+
+    before: Mapping[str, CatalogObject]
+    now: Mapping[str, CatalogObject]
+    schemas: Sequence[str]
+    undo: Undo
+    new: set[str]
+    again: set[str]
+
+    @property
+    def loaded(self) -> list[str]:
+        """Tables whose rows are loaded again."""
+        return sorted(self.new | self.again)
+
+
 async def compose(run: Run, session: Session, *, manifest: Manifest, folder: Path, also: Collection[str]) -> Work:
     """Find out what has to be done, in the transaction that is open.
 
@@ -60,66 +77,96 @@ async def compose(run: Run, session: Session, *, manifest: Manifest, folder: Pat
         NotPossible: something would go along that the backup does not have.
     """
     assert run.before is not None  # noqa: S101 - set before migrate
-    before = await backup_catalog(folder)
+    case = await _look(run, session, manifest, await backup_catalog(folder), also)
     archive = entries(await run.deps.tools.listing(folder / core.APPLICATION))
-    schemas = sorted({*manifest.schemas, *await application_schemas(session, run.deps.options.schemas)})
-    now = await read_objects(session, schemas)
-    edges = (Edge(**row) for row in await session.rows(sql.load("undo/dependencies")))
-    undo = plan_undo(before, now, Dependencies(edges))
-    if undo.blocked:
-        raise NotPossible(f"what the backup does not hold would go along: {await _described(session, undo)}")
-    made = pieces(undo, before, archive)
+    made = pieces(case.undo, case.before, archive)
     if made.missing:
         raise NotPossible(f"the backup cannot make these again by themselves: {', '.join(made.missing[:5])}")
-
-    anew = {name for name in run.before.tables if _relation(name) in undo.again}
-    naming = await _naming(
-        session, manifest.schemas, {oid for _, oid in undo.hit} | {before[one].objid for one in undo.again}
-    )
-    refilled = await _to_refill(run, session, now=now, before=before, anew=anew, also=also)
-    refilled |= {name for name in naming - anew if name in run.before.tables and _relation(name) in now}
-    emptied = await _emptying(session, anew, refilled)
-    chosen = belongings(archive, made.entries) | _rows_of(archive, refilled, before)
+    chosen = belongings(archive, made.entries) | _rows_of(archive, case)
     order = fast_order([one for one in archive if one.dump_id in chosen and one.desc not in _BESIDE])
+    present = await outside.read_outside(session, case.schemas)
     gone, again = core.outside_changes(
-        await outside.stored(folder),
-        [
-            item.model_copy(update={"tied": (item.classid, item.objid) in undo.hit})
-            for item in await outside.read_outside(session, schemas)
-        ],
+        await outside.stored(folder), [_untied(item, case.undo, makes=bool(made.entries)) for item in present]
     )
+    lines = {f"{item.kind} {item.name}" for item in (*gone, *again) if not item.tied}
     first = outside.FIRST
-    loaded = [*anew, *refilled]
     return Work(
-        undone=tuple(sorted({*undo.lines, *(f"{item.kind} {item.name}" for item in (*gone, *again) if not item.tied)})),
-        tables=tuple(sorted(loaded)),
-        present=tuple(sorted(name for name in loaded if _relation(name) in now)),
+        undone=tuple(sorted({*case.undo.lines, *lines})),
+        tables=tuple(case.loaded),
+        present=tuple(name for name in case.loaded if _relation(name) in case.now),
         batch=Batch(
             name="targeted",
-            before=_script(
+            before=script(
                 *(item.drop for item in reversed(gone) if item.kind not in first),
-                *(f"{one} CASCADE" for one in undo.drops),
+                *(f"{one} CASCADE" for one in case.undo.drops),
                 *(item.drop for item in reversed(gone) if item.kind in first),
-                *undo.early,
-                *emptied,
+                *case.undo.early,
+                *await _emptying(session, case),
                 *(item.create for item in again if item.kind in first),
             ),
-            listing="".join(f"{one.line}\n" for one in order),
-            after=_script(
+            listing=as_listing(attached_late(order)),
+            after=script(
                 *made.create,
-                *undo.late,
+                *case.undo.late,
                 *(item.create for item in again if item.kind not in first),
-                session.bind(sql.load("undo/orphans"), {"tables": loaded}),
-                *(
-                    session.bind(sql.load("undo/key"), {"statement": text, "child": _table(before[name].parent)})
-                    for name, text in made.keys.items()
-                ),
+                session.bind(sql.load("undo/orphans"), {"tables": case.loaded}),
+                *(_key(session, text, case.before[name].parent) for name, text in made.keys.items()),
+                session.bind(sql.load("snapshot/advance_sequences"), {"values": json.dumps(run.before.sequences)}),
                 await history_rows(session, folder),
-                proof(session, run.before, only=loaded),
+                proof(session, run.before, only=case.loaded),
                 sql.load("restore/reload"),
             ),
         ),
     )
+
+
+async def _look(
+    run: Run, session: Session, manifest: Manifest, before: Mapping[str, CatalogObject], also: Collection[str]
+) -> _Case:
+    assert run.before is not None  # noqa: S101 - set before migrate
+    schemas = sorted({*manifest.schemas, *await application_schemas(session, run.deps.options.schemas)})
+    now = await read_objects(session, schemas)
+    dependencies = Dependencies(Edge(**row) for row in await session.rows(sql.load("undo/dependencies")))
+    remake: set[str] = set()
+    while True:
+        undo = plan_undo(before, now, dependencies, remake=remake)
+        if undo.blocked:
+            raise NotPossible(f"what the backup does not hold would go along: {await _described(session, undo)}")
+        new = {name for name in run.before.tables if _relation(name) in undo.again}
+        oids = {oid for _, oid in undo.hit} | {before[name].objid for name in undo.again}
+        naming = await _naming(session, manifest.schemas, oids)
+        again = await _to_refill(run, session, now=now, before=before, anew=new, also=also)
+        again |= {name for name in naming - new if name in run.before.tables and _relation(name) in now}
+        case = _Case(before=before, now=now, schemas=schemas, undo=undo, new=new, again=again)
+        if not (more := _in_the_way(case) - remake):
+            return case
+        remake |= more
+
+
+def _in_the_way(case: _Case) -> set[str]:
+    """Checks that stay, and that rows of before may not pass: those not validated, those that ask a function."""
+    relations = {_relation(name) for name in case.again}
+    return {
+        name
+        for name, item in case.before.items()
+        if item.kind == "constraint"
+        and item.create
+        and not item.foreign_key
+        and name in case.now
+        and name not in case.undo.again
+        and (item.parent in relations or (item.parent.startswith("type:") and case.loaded))
+        and (item.definition.endswith("NOT VALID") or any(need.startswith("function:") for need in item.needs))
+    }
+
+
+def _untied(item: OutsideObject, undo: Undo, *, makes: bool) -> OutsideObject:
+    """What need not go because nothing that it hangs on does. Default privileges would add to what is made."""
+    tied = makes and item.tied if item.kind == "default privileges" else (item.classid, item.objid) in undo.hit
+    return item.model_copy(update={"tied": tied})
+
+
+def _key(session: Session, statement: str, relation: str) -> str:
+    return session.bind(sql.load("undo/key"), {"statement": statement, "child": _table(relation)})
 
 
 async def _described(session: Session, undo: Undo) -> str:
@@ -165,21 +212,21 @@ def _same(before: TableMark, now: TableMark) -> bool:
     return (before.rows, before.hash) == (now.rows, now.hash)
 
 
-async def _emptying(session: Session, anew: Collection[str], refilled: Collection[str]) -> list[str]:
+async def _emptying(session: Session, case: _Case) -> list[str]:
     """TRUNCATE is the faster; it is refused for a table that a foreign key of one that stays points at."""
-    quick = set(refilled)
+    quick = set(case.again)
     while quick:
-        rows = await session.rows(sql.load("undo/referenced"), {"tables": sorted(quick), "gone": sorted(anew)})
+        rows = await session.rows(sql.load("undo/referenced"), {"tables": sorted(quick), "gone": sorted(case.new)})
         if not rows:
             break
         quick -= {row["name"] for row in rows}
-    slow = [f"DELETE FROM ONLY {name}" for name in sorted(set(refilled) - quick)]  # noqa: S608 - names quoted by Postgres
+    slow = [f"DELETE FROM ONLY {name}" for name in sorted(case.again - quick)]  # noqa: S608 - names quoted by Postgres
     return [*slow, *([f"TRUNCATE ONLY {', '.join(sorted(quick))}"] if quick else [])]
 
 
-def _rows_of(archive: Sequence[Entry], tables: Collection[str], before: Mapping[str, CatalogObject]) -> set[int]:
-    """The archive's entries with these tables' rows."""
-    wanted = {before[_relation(name)].objid for name in tables}
+def _rows_of(archive: Sequence[Entry], case: _Case) -> set[int]:
+    """The archive's entries with the rows of tables that are refilled."""
+    wanted = {case.before[_relation(name)].objid for name in case.again}
     return {one.dump_id for one in archive if one.desc == "TABLE DATA" and one.objid in wanted}
 
 
@@ -189,7 +236,3 @@ def _relation(table: str) -> str:
 
 def _table(relation: str) -> str:
     return relation.removeprefix("relation:")
-
-
-def _script(*statements: str) -> str:
-    return "".join(f"{one.strip().rstrip(';')};\n" for one in statements if one.strip())

@@ -77,8 +77,8 @@ def test_settings_are_cleared_backwards_before_they_are_set():
             "clear": {"comment": "cc", "acl": "ca2"},
         }
     )
-    assert in_place(before, now) == ("cc", "ca2", "o1", "a1")
-    assert in_place(before, before) == ()
+    assert in_place(before, now) == (("cc", "ca2"), ("o1", "a1"))
+    assert in_place(before, before) == ((), ())
 
 
 def test_changed_digests_without_parts():

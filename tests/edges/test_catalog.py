@@ -200,7 +200,7 @@ def _statements(before: dict[str, CatalogObject], now: dict[str, CatalogObject])
     assert {name: item.definition for name, item in before.items()} == {
         name: item.definition for name, item in now.items()
     }
-    return [one for name in before for one in in_place(before[name], now[name])]
+    return [one for name in before for part in in_place(before[name], now[name]) for one in part]
 
 
 async def test_what_is_altered_in_place_is_set_back_in_place(kinds: Kit, subtests: pytest.Subtests):

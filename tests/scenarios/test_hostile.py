@@ -248,7 +248,7 @@ async def test_a_restore_is_proven_while_the_application_writes(project) -> None
     assert outcome.state == "restored", outcome.why
     assert written
     assert rows(database.url, "select count(*) from public.notes where body like 'note %'") == [(50,)]
-    assert any("takes back: table public.notes" in event.message for event in outcome.of("log"))
+    assert "public.notes" in outcome.of("proposal")[-1].data["tables"]
 
 
 async def test_a_trigger_that_forgets_the_deploy_at_commit(project) -> None:

@@ -1,6 +1,5 @@
 -- Why: a trigger on auth.users calls a function of the application, so the function cannot be dropped alone.
 -- Wild: 25 of 40 public projects.
--- Defect (rung 3): default privileges add to what is made anew; rung 4 does it
 -- [before]
 CREATE TABLE public.profiles (id uuid PRIMARY KEY REFERENCES auth.users (id) ON DELETE CASCADE, handle text UNIQUE);
 CREATE FUNCTION public.handle_new_user() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$

@@ -1,6 +1,5 @@
 -- Why: constraints that are NOT VALID stand beside rows that break them; a restore must not check them.
 -- Wild: every careful migration leaves them for a while.
--- Defect (rung 3): rows come before NOT NULL goes; rung 4 does it
 -- [before]
 CREATE TABLE public.parents (id int PRIMARY KEY);
 CREATE TABLE public.children (id int PRIMARY KEY, parent int, age int);

@@ -1,7 +1,6 @@
 -- Why: partitions by range, list and hash, partitions of partitions, a default one, one in another schema, one attached with
 --   its columns in another order, indexes and keys of the parent and of one partition only, one detached by the migration.
 -- Wild: event tables by month.
--- Defect (rung 3): a partition gets its key twice; rung 4 does it
 -- [before]
 CREATE SCHEMA archive;
 CREATE TABLE public.events (id bigint NOT NULL, at date NOT NULL, kind text DEFAULT 'x', n int, PRIMARY KEY (id, at, kind)) PARTITION BY RANGE (at);

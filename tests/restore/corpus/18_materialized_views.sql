@@ -1,6 +1,5 @@
 -- Why: materialized views on views on functions on materialized views, with indexes, grants and comments; one never filled.
 -- Wild: dashboards.
--- Defect (rung 3): default privileges add to what is made anew; rung 4 does it
 -- [before]
 CREATE TABLE public.sales (id int PRIMARY KEY, day date, amount numeric);
 INSERT INTO public.sales SELECT n, '2026-01-01'::date + n % 7, n * 1.10 FROM generate_series(1, 50) n;

@@ -1,6 +1,5 @@
 -- Why: aggregates (ordinary, ordered, moving), operators with commutators, casts, procedures, functions of every shape.
 -- Wild: median and weighted average; operators are rare.
--- Defect (rung 3): casts have no entry in the archive; rung 4 does it
 -- [before]
 CREATE FUNCTION public.plus(a int, b int) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT coalesce(a, 0) + coalesce(b, 0)';
 CREATE FUNCTION public.minus(a int, b int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT a - b';

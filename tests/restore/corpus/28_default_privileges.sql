@@ -1,7 +1,6 @@
 -- Why: default privileges of supabase_admin (not ours to change) and of postgres, per schema and for all, to PUBLIC, with
 --   grant option, for tables, sequences, functions, types and schemas; they apply to what a restore makes.
 -- Wild: in every project; all 26 in-place restores failed on supabase_admin's.
--- Defect (rung 3): an empty default privilege is no definition
 -- [before]
 CREATE SCHEMA api;
 ALTER DEFAULT PRIVILEGES IN SCHEMA api GRANT SELECT ON TABLES TO anon;

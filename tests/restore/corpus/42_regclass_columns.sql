@@ -1,6 +1,5 @@
 -- Why: rows and defaults hold tables and functions by OID; what is made again has another OID, under the same name.
 -- Wild: audit tables (supa_audit), partition managers, job queues.
--- Defect (rung 3): rows keep the OID of what is made anew
 -- [before]
 CREATE TABLE public.watched (id int PRIMARY KEY);
 CREATE FUNCTION public.hook(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
