@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -85,9 +86,20 @@ def _objects(columns: str) -> str:
 
 async def read_catalog(session: Session, schemas: Sequence[str]) -> dict[str, str]:
     """The digest of each object, by identity; the transaction's search path is set to pg_catalog."""
+    return (await _read_catalogs(session, schemas, ()))[0]
+
+
+async def _read_catalogs(
+    session: Session, schemas: Sequence[str], others: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The same of the objects of some schemas, with what lies in no schema, and of those of others, in one query."""
     await session.run(sql.load("snapshot/settings"))
-    rows = await session.rows(_objects("digest_columns"), {"schemas": list(schemas)})
-    return {row["identity"]: row["digest"] for row in rows}
+    asked = {"schemas": [*schemas, *others], "inside": list(schemas)}
+    catalog: dict[str, str] = {}
+    outside: dict[str, str] = {}
+    for row in await session.rows(_objects("digest_columns"), asked):
+        (catalog if row["inside"] else outside)[row["identity"]] = row["digest"]
+    return catalog, outside
 
 
 async def read_objects(session: Session, schemas: Sequence[str]) -> dict[str, CatalogObject]:
@@ -98,7 +110,8 @@ async def read_objects(session: Session, schemas: Sequence[str]) -> dict[str, Ca
 async def stream_objects(session: Session, schemas: Sequence[str]) -> AsyncIterator[list[CatalogObject]]:
     """As `read_objects`, some at a time, inside a transaction; `needs` are OIDs still, for `core.catalog.known`."""
     await session.run(sql.load("snapshot/settings"))
-    await session.run(session.bind(sql.load("catalog/declare") + _objects("full_columns"), {"schemas": list(schemas)}))
+    asked = {"schemas": list(schemas), "inside": list(schemas)}
+    await session.run(session.bind(sql.load("catalog/declare") + _objects("full_columns"), asked))
     while rows := await session.rows(sql.load("catalog/fetch")):
         yield [_object(row) for row in rows]
     await session.run(sql.load("catalog/close"))
@@ -152,14 +165,14 @@ _OUTSIDE_TABLE_BYTES = 4_000_000  # tables of other schemas up to this size are 
 
 
 async def _read_outside(session: Session, others: Sequence[str]) -> dict[str, str]:
-    """What is in no application schema: a digest by identity."""
+    """What is in no schema and in no catalog: a digest by identity."""
     found = {
         row["identity"]: row["digest"] for row in await session.rows(sql.load("snapshot/outside"), {"others": others})
     }
-    found |= await read_catalog(session, others)
     if await session.value(sql.load("backup/outside/cron_exists")):
         for row in await session.rows(sql.load("backup/outside/cron_jobs")):
-            found[f"cron job:{row['name']}"] = row["create_sql"]
+            command = row["create_sql"].encode()  # may hold a secret
+            found[f"cron job:{row['name']}"] = hashlib.md5(command, usedforsecurity=False).hexdigest()
     return found
 
 
@@ -214,11 +227,11 @@ async def take_snapshot(
         tables: their content, where it was read before.
     """
     values = await read_values(session, runbook.snapshot) if runbook else {}
-    catalog = await read_catalog(session, schemas)
     args = {"schemas": list(schemas)}
     sequences = {row["name"]: row["last_value"] for row in await session.rows(sql.load("snapshot/sequences"), args)}
     others = [row["name"] for row in await session.rows(sql.load("catalog/other_schemas"), args)]
-    outside = await _read_outside(session, others)
+    catalog, outside = await _read_catalogs(session, schemas, others)
+    outside |= await _read_outside(session, others)
     history = await read_history(session)
     return Snapshot(
         taken_at=now,
@@ -227,7 +240,7 @@ async def take_snapshot(
         catalog=catalog,
         sequences=sequences,
         history=tuple(row.version for row in history),
-        outside={identity: digest for identity, digest in outside.items() if identity not in catalog},
+        outside=outside,
         outside_tables=await _read_outside_marks(session, others),
     )
 

@@ -6,11 +6,14 @@
 -- added here.
 -- depends: what pg_depend says of each, by OIDs; of a view's rule, a column's default, a table's row type and an array
 -- type it is said of the view, the column, the table, the element.
+-- namespace: of its schema; NULL: it hangs on the application's schemas, or on none.
 -- removal: its own way to be dropped ('': none, it goes with its parent). creation: makes it without the archive.
 -- No OIDs, no physical column numbers in definitions and settings: a dump and restore gives the same again. Privileges
 -- are told as pg_dump does: what differs from Postgres's default, in the order in which they were granted.
 WITH app AS (
-  SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY (%(schemas)s::text[])
+  SELECT oid, nspname, nspname = ANY (%(inside)s::text[]) AS inside
+  FROM pg_namespace
+  WHERE nspname = ANY (%(schemas)s::text[])
 ), member AS (
   SELECT classid, objid FROM pg_depend
   WHERE deptype = 'e' OR deptype = 'i' AND classid = 'pg_proc'::regclass -- a range type's constructors go with it
@@ -58,7 +61,7 @@ WITH app AS (
   WHERE (x.classid, x.objid) <> (x.refclassid, x.refobjid)
   GROUP BY x.classid, x.objid, x.objsubid
 ), object (identity, kind, classid, objid, objsubid, parent, definition, keyword, ref, owner, acl, acl_type,
-    own_settings, own_clear, removal, creation, foreign_key) AS (
+    own_settings, own_clear, removal, creation, foreign_key, namespace) AS (
 {arms}
 )
 SELECT {columns}

@@ -37,7 +37,7 @@ SELECT 'column:' || r.ident || '.' || quote_ident(a.attname), 'column', 'pg_clas
   CASE WHEN NOT a.attislocal OR a.attinhcount > 0 OR r.relkind NOT IN ('r', 'p', 'f', 'c') THEN ''
     WHEN r.relkind = 'c' THEN format('ALTER TYPE %%s DROP ATTRIBUTE IF EXISTS %%I', r.ident, a.attname)
     ELSE format('ALTER TABLE IF EXISTS %%s DROP COLUMN IF EXISTS %%I', r.ident, a.attname) END,
-  NULL, false
+  NULL, false, r.relnamespace
 FROM rel AS r
 JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type AS t ON t.oid = a.atttypid

@@ -10,7 +10,8 @@ SELECT 'constraint:' || o.owner || '.' || quote_ident(con.conname), 'constraint'
     ELSE format('ALTER %%s %%s DROP CONSTRAINT IF EXISTS %%I', o.keyword, o.owner, con.conname) END,
   CASE WHEN con.conislocal THEN format('ALTER %%s %%s ADD CONSTRAINT %%I %%s', CASE WHEN con.conrelid = 0 THEN 'DOMAIN' ELSE 'TABLE' END,
     o.owner, con.conname, pg_get_constraintdef(con.oid)) END,
-  con.contype = 'f'
+  con.contype = 'f', coalesce((SELECT c.relnamespace FROM pg_class AS c JOIN app AS n ON n.oid = c.relnamespace AND n.inside
+    WHERE c.oid = con.confrelid), con.connamespace)
 FROM pg_constraint AS con
 CROSS JOIN LATERAL (
   SELECT CASE WHEN con.conrelid = 0 THEN con.contypid::regtype::text ELSE con.conrelid::regclass::text END AS owner,

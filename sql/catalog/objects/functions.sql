@@ -12,5 +12,5 @@ SELECT 'function:' || f.ident,
   CASE WHEN f.prokind = 'a' AND f.pronargs = 0 THEN f.qualified || '(*)' ELSE f.ident END,
   f.proowner, f.proacl, 'f'::"char",
   ARRAY[CASE WHEN f.prokind <> 'a' THEN 'source=' || pg_get_functiondef(f.oid) END],
-  NULL::text[], NULL, NULL, false
+  NULL::text[], NULL, NULL, false, f.pronamespace
 FROM fn AS f

@@ -14,7 +14,7 @@ SELECT 'index:' || i.indexrelid::regclass, 'index', 'pg_class'::regclass::oid, i
     CASE WHEN i.indisclustered THEN format('cluster=ALTER TABLE %%s SET WITHOUT CLUSTER', r.ident) END,
     'statistics=' || stats.none
   ],
-  CASE WHEN con.oid IS NOT NULL OR c.relispartition THEN '' END, NULL, false
+  CASE WHEN con.oid IS NOT NULL OR c.relispartition THEN '' END, NULL, false, r.relnamespace
 FROM pg_index AS i
 JOIN rel AS r ON r.oid = i.indrelid
 JOIN pg_class AS c ON c.oid = i.indexrelid

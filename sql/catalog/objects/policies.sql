@@ -10,5 +10,5 @@ SELECT 'policy:' || p.polrelid::regclass || '.' || quote_ident(p.polname), 'poli
        ORDER BY pg_get_userbyid(o.oid)) FROM unnest(p.polroles) AS o (oid)),
     ' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
     ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')],
-  NULL::text[], NULL, NULL, false
+  NULL::text[], NULL, NULL, false, NULL::oid
 FROM pg_policy AS p

@@ -57,7 +57,7 @@ SELECT 'relation:' || r.ident, k.kind, 'pg_class'::regclass::oid, r.oid, 0,
       THEN format('populated=REFRESH MATERIALIZED VIEW %%s WITH NO DATA', r.ident) END
   ],
   CASE WHEN own.deptype = 'i' THEN format('ALTER TABLE IF EXISTS %%s ALTER COLUMN %%I DROP IDENTITY IF EXISTS', own.tab, own.attname) END,
-  NULL, false
+  NULL, false, r.relnamespace
 FROM rel AS r
 CROSS JOIN LATERAL (
   SELECT

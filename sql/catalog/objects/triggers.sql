@@ -6,7 +6,7 @@ SELECT 'trigger:' || t.tgrelid::regclass || '.' || quote_ident(t.tgname), 'trigg
     CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, t.tgname) END],
   ARRAY[CASE WHEN t.tgenabled <> 'O' THEN
     format('enabled=ALTER TABLE ONLY %%s ENABLE TRIGGER %%I', t.tgrelid::regclass, t.tgname) END],
-  CASE WHEN t.tgparentid <> 0 THEN '' END, pg_get_triggerdef(t.oid), false
+  CASE WHEN t.tgparentid <> 0 THEN '' END, pg_get_triggerdef(t.oid), false, NULL::oid
 FROM pg_trigger AS t
 JOIN pg_class AS c ON c.oid = t.tgrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace

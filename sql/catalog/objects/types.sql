@@ -18,7 +18,7 @@ SELECT 'type:' || i.ident, k.kind, 'pg_type'::regclass::oid, t.oid, 0, '',
     CASE WHEN t.typnotnull THEN format('not_null=ALTER DOMAIN %%s DROP NOT NULL', i.ident) END,
     CASE WHEN t.typdefaultbin IS NOT NULL THEN format('default=ALTER DOMAIN %%s DROP DEFAULT', i.ident) END
   ],
-  NULL, NULL, false
+  NULL, NULL, false, t.typnamespace
 FROM pg_type AS t
 JOIN app AS n ON n.oid = t.typnamespace
 CROSS JOIN LATERAL (SELECT format('%%I.%%I', n.nspname, t.typname) AS ident) AS i
