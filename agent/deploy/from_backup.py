@@ -113,6 +113,7 @@ async def _carried_out(run: Run, source: _Source) -> Work:
                     raise
                 also |= set(json.loads(error.detail))
             else:
+                source.salvage = None  # its rows are nowhere else now: a rung after this one must not replace it
                 return work
     raise NotPossible(f"the application goes on writing rows that point at lost ones: {', '.join(sorted(also))}")
 

@@ -22,7 +22,7 @@ from agent.deploy.salvages import load_salvages
 from agent.errors import BackupError, NotFoundError
 from agent.sql import load
 from tests.restore.salvaging import application, failed
-from tests.support.deploying import make_settings
+from tests.support.deploying import deploy, make_settings, write_migrations
 from tests.support.oracle import psql, rows, table_hashes
 
 NOTES = """
@@ -54,27 +54,27 @@ async def test_the_applications_rows_are_told_from_the_deploys(database: Any, tm
     create table public.made (id int);
     insert into public.made values (1);
     """
-    async with failed(database, tmp_path, migration, first=NOTES) as deploy:
-        kept, said = await deploy.salvage()
+    async with failed(database, tmp_path, migration, first=NOTES) as held:
+        kept, said = await held.salvage()
         assert counts(kept) == {"public.notes": (3, 0), "public.made": (0, 1)}
         assert kept is not None
-        assert kept.deploy_id == deploy.outcome.deploy.id
+        assert kept.deploy_id == held.outcome.deploy.id
         assert any("deleted" in one.message for one in said)
 
-        await deploy.restore()
-        assert await deploy.apply(dry_run=True) == {
+        await held.restore()
+        assert await held.apply(dry_run=True) == {
             "public.notes": {"inserted": 2, "differs": 1},
             "public.made": {"left": 1},
         }
         assert psql(database.url, "select count(*) from public.notes") == "3"
-        assert await deploy.apply(overwrite=True) == {
+        assert await held.apply(overwrite=True) == {
             "public.notes": {"inserted": 2, "overwritten": 1},
             "public.made": {"left": 1},
         }
         found = rows(database.url, "select id, body from public.notes order by id")
         assert found == [(1, "ONE"), (2, "two"), (3, "three"), (5, "a"), (6, "b")]
         assert psql(database.url, "insert into public.notes (body) values ('next') returning id") == "7"
-        assert await deploy.apply(overwrite=True) == {"public.notes": {"there": 3}, "public.made": {"left": 1}}
+        assert await held.apply(overwrite=True) == {"public.notes": {"there": 3}, "public.made": {"left": 1}}
 
 
 async def test_what_the_application_inserted_and_the_deploy_updated_is_not_lost(database: Any, tmp_path: Path) -> None:
@@ -82,28 +82,54 @@ async def test_what_the_application_inserted_and_the_deploy_updated_is_not_lost(
     {application(database, "insert into public.notes (body) values ('new')")};
     update public.notes set tag = 'x';
     """
-    async with failed(database, tmp_path, migration, first=NOTES) as deploy:
-        kept, _ = await deploy.salvage()
+    async with failed(database, tmp_path, migration, first=NOTES) as held:
+        kept, _ = await held.salvage()
         assert counts(kept) == {"public.notes": (0, 4)}
-        await deploy.restore()
-        assert await deploy.apply() == {"public.notes": {"left": 4}}
-        assert await deploy.apply(unclear=True) == {"public.notes": {"inserted": 1, "differs": 3}}
+        await held.restore()
+        assert await held.apply() == {"public.notes": {"left": 4}}
+        assert await held.apply(unclear=True) == {"public.notes": {"inserted": 1, "differs": 3}}
         found = rows(database.url, "select id, body, tag from public.notes order by id")
         assert found == [(1, "one", None), (2, "two", None), (3, "three", None), (4, "new", "x")]
 
 
+@pytest.mark.parametrize("targeted", [True, False])
+async def test_a_deploy_that_restores_by_itself_keeps_the_applications_rows(
+    database: Any, tmp_path: Path, targeted: bool
+) -> None:
+    psql(database.admin_url, f"{NOTES}; create extension if not exists dblink with schema extensions")
+    psql(database.admin_url, "alter table public.notes owner to postgres; alter table public.other owner to postgres")
+    writes = application(database, "insert into public.notes (body) values ('kept')")
+    files = {
+        "20260101000000_first.sql": f"insert into public.notes (body) values ('from the deploy');\n{writes};",
+        "20260102000000_fails.sql": "select 1/0",
+    }
+    write_migrations(tmp_path, files)
+    settings = make_settings(database.url, tmp_path, deploy={"targeted_restore": targeted})
+    outcome = await deploy(settings, "per_migration")
+    assert outcome.state == "restored", outcome.why
+    assert [event.data["rung"] for event in outcome.of("rung")] == [3 if targeted else 4]
+    assert psql(database.url, "select count(*) from public.notes") == "3"
+    async with open_deps(settings) as deps:
+        [salvage] = await Salvages(deps).all()
+        assert counts(salvage) == {"public.notes": (1, 0)}
+        found, _ = await Salvages(deps).apply(salvage.id, Wishes())
+        assert found.settled is Settlement.APPLIED
+        assert await Salvages(deps).waiting() == set()
+    assert rows(database.url, "select body from public.notes order by id offset 3") == [("kept",)]
+
+
 async def test_only_the_named_tables_are_kept(database: Any, tmp_path: Path) -> None:
     writes = "insert into public.notes (body) values ('a'); insert into public.other values (1)"
-    async with failed(database, tmp_path, application(database, writes), first=NOTES) as deploy:
-        kept, _ = await deploy.salvage(["public.other"])
+    async with failed(database, tmp_path, application(database, writes), first=NOTES) as held:
+        kept, _ = await held.salvage(["public.other"])
         assert counts(kept) == {"public.other": (1, 0)}
 
 
 async def test_nothing_is_kept_where_nobody_else_wrote(quiet_database: Any, tmp_path: Path) -> None:
     """The deploy's own rows are not: neither new nor altered ones."""
     migration = "update public.notes set tag = 'x'; insert into public.other values (1)"
-    async with failed(quiet_database, tmp_path, migration, first=NOTES) as deploy:
-        kept, said = await deploy.salvage()
+    async with failed(quiet_database, tmp_path, migration, first=NOTES) as held:
+        kept, said = await held.salvage()
         assert (kept, said) == (None, [])
 
 
@@ -118,8 +144,8 @@ async def test_a_rewritten_table_is_unclear_and_a_statement_by_itself_is_the_dep
       alter table public.notes alter column id type bigint;
     exception when undefined_table then null; end $$;
     """
-    async with failed(database, tmp_path, migration, first=NOTES) as deploy:
-        kept, _ = await deploy.salvage()
+    async with failed(database, tmp_path, migration, first=NOTES) as held:
+        kept, _ = await held.salvage()
         assert kept is not None
         found = {one.table: one for one in kept.tables}
         assert (found["public.notes"].application, found["public.notes"].unclear) == (0, 4)
@@ -161,13 +187,13 @@ insert into public.parted values (1, 'p');
 async def test_awkward_tables_come_back_as_they_were(database: Any, tmp_path: Path) -> None:
     """Every row that was not in the backup, in any kind of table: compared by what COPY says of the tables."""
     writes = application(database, AWKWARD_ROWS)
-    async with failed(database, tmp_path, f"set datestyle = 'German';\n{writes}", first=AWKWARD) as deploy:
+    async with failed(database, tmp_path, f"set datestyle = 'German';\n{writes}", first=AWKWARD) as held:
         before = table_hashes(database.admin_url)
-        kept, _ = await deploy.salvage()
+        kept, _ = await held.salvage()
         assert kept is not None
-        await deploy.restore()
+        await held.restore()
         assert table_hashes(database.admin_url) != before
-        applied = await deploy.apply()
+        applied = await held.apply()
         assert {name: sum(each.values()) for name, each in applied.items()} == {
             name: application for name, (application, _) in counts(kept).items()
         }
@@ -194,16 +220,16 @@ async def test_rows_that_do_not_fit_are_told_and_keep_no_other_row_out(database:
     create table public.parent (id int primary key, note text not null default 'none');
     create table public.child (id serial primary key, parent int references public.parent, v varchar(4));
     """
-    async with failed(database, tmp_path, migration, first=first) as deploy:
+    async with failed(database, tmp_path, migration, first=first) as held:
         psql(
             database.url,
             """insert into public.parent values (1), (2);
             insert into public.child (parent, v, extra) values (1, 'fits', 'e'), (2, 'too long', null)""",
         )
-        await deploy.salvage()
-        await deploy.restore()
-        [stored] = await load_salvages(deploy.deps.objects, "test")
-        found, applied = await Salvages(deploy.deps).apply(stored.salvage.id[:12], Wishes())
+        await held.salvage()
+        await held.restore()
+        [stored] = await load_salvages(held.deps.objects, "test")
+        found, applied = await Salvages(held.deps).apply(stored.salvage.id[:12], Wishes())
         child = next(one for one in applied if one.table == "public.child")
         assert (child.inserted, child.refused, child.left_out) == (1, 1, ("extra",))
         assert child.reasons == ("value too long for type character varying(4)",)
@@ -215,13 +241,13 @@ async def test_rows_that_do_not_fit_are_told_and_keep_no_other_row_out(database:
 
 async def test_a_table_that_only_the_deploy_made_is_told(database: Any, tmp_path: Path) -> None:
     migration = "create table public.made (id int primary key)"
-    async with failed(database, tmp_path, migration, first=NOTES) as deploy:
+    async with failed(database, tmp_path, migration, first=NOTES) as held:
         psql(database.url, "insert into public.made values (1)")
-        kept, _ = await deploy.salvage()
+        kept, _ = await held.salvage()
         assert counts(kept) == {"public.made": (1, 0)}
-        await deploy.restore()
-        [stored] = await load_salvages(deploy.deps.objects, "test")
-        _, [applied] = await Salvages(deploy.deps).apply(stored.salvage.id, Wishes())
+        await held.restore()
+        [stored] = await load_salvages(held.deps.objects, "test")
+        _, [applied] = await Salvages(held.deps).apply(stored.salvage.id, Wishes())
         assert (applied.refused, applied.reasons) == (1, ("no such table",))
 
 
@@ -229,25 +255,25 @@ async def test_encrypted_where_the_backup_is(database: Any, tmp_path: Path) -> N
     identity = pyrage.x25519.Identity.generate()
     more = {"backup": {"min_bytes": 0, "age_recipients": [str(identity.to_public())], "age_identity": str(identity)}}
     writes = "insert into public.notes (body) values ('a secret')"
-    async with failed(database, tmp_path, application(database, writes), first=NOTES, **more) as deploy:
-        kept, _ = await deploy.salvage()
+    async with failed(database, tmp_path, application(database, writes), first=NOTES, **more) as held:
+        kept, _ = await held.salvage()
         assert kept is not None
         files = files_of(kept)
         assert {path.suffix for path in files} == {".age", ".json"}
         assert not any(b"a secret" in path.read_bytes() for path in files)
-        _, sample = await Salvages(deploy.deps).show(kept.id, rows=5)
+        _, sample = await Salvages(held.deps).show(kept.id, rows=5)
         assert [row["body"] for row in sample["public.notes"]] == ["a secret"]
-        await deploy.restore()
-        assert await deploy.apply() == {"public.notes": {"inserted": 1}}
+        await held.restore()
+        assert await held.apply() == {"public.notes": {"inserted": 1}}
 
 
 @pytest.mark.parametrize("harm", ["changed", "cut", "removed", "manifest", "moved"])
 async def test_a_salvage_that_is_not_what_was_written_is_refused(database: Any, tmp_path: Path, harm: str) -> None:
     writes = "insert into public.notes (body) values ('a')"
-    async with failed(database, tmp_path, application(database, writes), first=NOTES) as deploy:
-        kept, _ = await deploy.salvage()
+    async with failed(database, tmp_path, application(database, writes), first=NOTES) as held:
+        kept, _ = await held.salvage()
         assert kept is not None
-        await deploy.restore()
+        await held.restore()
         file, manifest = sorted(files_of(kept))
         folder = file.parent
         match harm:
@@ -263,7 +289,7 @@ async def test_a_salvage_that_is_not_what_was_written_is_refused(database: Any, 
                 folder.rename(folder.with_name("salvage-20200101T000000Z-0000"))
         before = table_hashes(database.admin_url)
         with pytest.raises(BackupError) as caught:
-            await Salvages(deploy.deps).apply("20", Wishes())
+            await Salvages(held.deps).apply("20", Wishes())
         assert caught.value.code == "salvage.damaged"
         assert table_hashes(database.admin_url) == before
 
@@ -300,12 +326,12 @@ async def test_a_backup_stays_until_its_salvage_is_settled(database: Any, tmp_pa
 
 async def test_memory_does_not_grow_with_the_table(database: Any, tmp_path: Path) -> None:
     writes = "insert into public.notes (body) select repeat(md5(i::text), 32) from generate_series(1, 40000) as i"
-    async with failed(database, tmp_path, application(database, writes), first=NOTES) as deploy:
+    async with failed(database, tmp_path, application(database, writes), first=NOTES) as held:
         tracemalloc.start()
         try:
-            kept, _ = await deploy.salvage()
-            await deploy.restore()
-            assert await deploy.apply() == {"public.notes": {"inserted": 40_000}}
+            kept, _ = await held.salvage()
+            await held.restore()
+            assert await held.apply() == {"public.notes": {"inserted": 40_000}}
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
