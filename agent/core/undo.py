@@ -218,7 +218,7 @@ class _Planner:
     def _drops(self, gone: Collection[Node]) -> list[str]:
         """Not what goes with something else as its part. The order does not matter: each is dropped with CASCADE."""
         return [
-            item.drop
+            item.drop if item.parent.startswith("column:") else f"{item.drop} CASCADE"  # DROP IDENTITY has no CASCADE
             for item in self.now.values()
             if item.drop and node_of(item) in gone and not self.dependencies.is_part(node_of(item), gone)
         ]

@@ -98,7 +98,7 @@ async def compose(run: Run, session: Session, *, manifest: Manifest, folder: Pat
             name="targeted",
             before=script(
                 *(item.drop for item in reversed(gone) if item.kind not in first),
-                *(f"{one} CASCADE" for one in case.undo.drops),
+                *case.undo.drops,
                 *(item.drop for item in reversed(gone) if item.kind in first),
                 *case.undo.early,
                 *await _emptying(session, case),

@@ -121,6 +121,8 @@ CHANGES = {
     "a publication": "alter publication supabase_realtime add table public.posts;",
     "default privileges": "alter default privileges in schema public revoke all on tables from anon;",
     "replica identity": "alter table public.aside replica identity full;",
+    "an identity": "alter table public.aside alter column id add generated always as identity;"
+    "alter table public.posts alter column id drop identity;",
     "a sequence": "alter table public.posts alter column id set increment by 5; create sequence public.counter;",
     "storage options": "alter table public.posts set (fillfactor = 70); alter table public.posts alter column title "
     "set storage external; alter table public.posts alter column title set statistics 500;",
