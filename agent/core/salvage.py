@@ -154,6 +154,11 @@ def manifests(keys: Iterable[str]) -> list[str]:
     return sorted(key for key in keys if key.endswith(f"/{MANIFEST}") and f"/{PLACE}" in key)
 
 
+def id_of(key: str) -> str:
+    """The id of the salvage that a manifest is of, by where it lies."""
+    return key.split("/")[-2].removeprefix(PLACE)
+
+
 def backup_of(key: str) -> str:
     """The id of the backup that a salvage's manifest lies beside."""
     return key.split("/")[-3]

@@ -22,8 +22,8 @@ _DATA = ("22", "23", "42", "44")  # data exception, constraint violation, no suc
 _DAMAGE = frozenset({"backup.damaged", "notfound.backup"})
 
 
-async def load_salvages(objects: ObjectStore, project: str) -> list[Stored]:
-    """All salvages of a project, newest first, each with whether it is settled.
+async def load_salvages(objects: ObjectStore, project: str, *, beginning: str = "") -> list[Stored]:
+    """The salvages of a project whose ids begin so, newest first, each with whether it is settled.
 
     Raises:
         BackupError: `salvage.damaged`, `salvage.newer_format`: a manifest is not what was written.
@@ -31,6 +31,8 @@ async def load_salvages(objects: ObjectStore, project: str) -> list[Stored]:
     keys = await objects.keys(project)
     found = []
     for key in core.manifests(keys):
+        if not core.id_of(key).startswith(beginning):
+            continue
         stored = core.unseal(await objects.get_bytes(key), where=f"{objects.label}/{key}")
         if core.place(stored.salvage) != key.rpartition("/")[0]:
             raise core.damaged(f"{objects.label}/{key}", f"it is the one of {stored.salvage.id}")
@@ -57,7 +59,7 @@ async def find_salvage(objects: ObjectStore, project: str, name: str) -> Stored:
         NotFoundError: `notfound.salvage`.
         BackupError: `salvage.damaged`, `salvage.newer_format`.
     """
-    fitting = [one for one in await load_salvages(objects, project) if one.salvage.id.startswith(name)]
+    fitting = await load_salvages(objects, project, beginning=name)
     if len(fitting) == 1:
         return fitting[0]
     ids = " or ".join(one.salvage.id for one in fitting)
@@ -190,6 +192,7 @@ async def _apply(session: Session, tables: Sequence[SalvagedTable], folder: Path
     triggers = await session.rows(sql.load("salvage/triggers"), ids)
     for trigger in triggers:
         await session.run(trigger["off"])
+    await session.run(sql.load("salvage/usual_path"))
     await _insert_all(session, staged)
     if wishes.overwrite:
         for one in staged:

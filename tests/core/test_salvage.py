@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.core.salvage import Visible, backup_of, fields, manifests, settlement, unseal, visible
+from agent.core.salvage import Visible, backup_of, fields, id_of, manifests, settlement, unseal, visible
 from agent.errors import BackupError
 
 
@@ -36,6 +36,7 @@ def test_manifests_are_found_among_all_keys():
     ]
     assert manifests(keys) == ["p/b1/salvage-1/manifest.json"]
     assert backup_of("p/b1/salvage-1/manifest.json") == "b1"
+    assert id_of("p/b1/salvage-1/manifest.json") == "1"
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 1, "sha256": "0"}', b"\xff"])

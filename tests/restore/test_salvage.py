@@ -217,7 +217,9 @@ async def test_rows_that_do_not_fit_are_told_and_keep_no_other_row_out(database:
     alter table public.parent drop column note;
     """
     first = """
-    create table public.parent (id int primary key, note text not null default 'none');
+    create function public.plain() returns text language sql as $$ select 'none' $$;
+    create function public.word() returns text language sql as $$ select plain() $$;
+    create table public.parent (id int primary key, note text not null default public.word());
     create table public.child (id serial primary key, parent int references public.parent, v varchar(4));
     """
     async with failed(database, tmp_path, migration, first=first) as held:

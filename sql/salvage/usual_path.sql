@@ -1,0 +1,2 @@
+-- Checks and defaults run as they do for the application: some call functions without their schema.
+SET LOCAL search_path = DEFAULT
