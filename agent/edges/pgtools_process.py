@@ -49,7 +49,18 @@ class Program:
         return line
 
     async def stop(self) -> None:
-        """End it and its children: SIGTERM, and SIGKILL to what is left after 5 seconds."""
+        """End it and its children: SIGTERM, and SIGKILL to what is left after 5 seconds.
+
+        What nobody has read of its output is read: asyncio keeps a pipe open until its end was seen.
+        """
+        await self._end()
+        if self.process.stdout is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GRACE_S):
+                    while await self.process.stdout.read(_READ):
+                        pass
+
+    async def _end(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             if self.process.returncode is not None:
                 return
