@@ -9,7 +9,7 @@
 -- namespace: of its schema; NULL: it hangs on the application's schemas, or on none.
 -- removal: its own way to be dropped ('': none, it goes with its parent). creation: makes it without the archive.
 -- No OIDs, no physical column numbers in definitions and settings: a dump and restore gives the same again. Privileges
--- are told as pg_dump does: what differs from Postgres's default, in the order in which they were granted.
+-- are told as pg_dump does: what differs from Postgres's default; those of the owner by grantee, then what others granted on.
 WITH app AS (
   SELECT oid, nspname, nspname = ANY (%(inside)s::text[]) AS inside
   FROM pg_namespace
@@ -91,7 +91,7 @@ LEFT JOIN LATERAL (
   SELECT
     string_agg(CASE WHEN x.grantor = o.owner THEN x.statement
         ELSE format(E'SET LOCAL ROLE %%I;\n%%s;\nRESET ROLE', pg_get_userbyid(x.grantor), x.statement) END,
-      E';\n' ORDER BY x.attnum, x.place, x.is_grantable) AS grants,
+      E';\n' ORDER BY x.attnum, x.grantor <> o.owner, CASE WHEN x.grantor = o.owner THEN x.name END, x.place, x.is_grantable) AS grants,
     string_agg(DISTINCT x.name, ', ') AS names
   FROM (
     SELECT a.attnum, a.place, g.grantor, g.is_grantable, who.name,

@@ -51,7 +51,7 @@ WHERE (source.typnamespace IN (SELECT oid FROM app) OR target.typnamespace IN (S
   AND NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_cast'::regclass AND m.objid = c.oid)
 UNION ALL
 SELECT 'collation:' || i.ident, 'collation', 'pg_collation'::regclass::oid, c.oid, 0, '',
-  (to_jsonb(c) - '{oid,collname,collnamespace,collowner,collversion}'::text[]) #>> '{}',
+  (to_jsonb(c) - '{oid,collname,collnamespace,collowner,collversion,collencoding}'::text[]) #>> '{}',
   'COLLATION', i.ident, c.collowner, NULL, NULL, NULL, NULL, NULL, NULL, false, c.collnamespace
 FROM pg_collation AS c
 JOIN app AS n ON n.oid = c.collnamespace
