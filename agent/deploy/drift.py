@@ -11,7 +11,7 @@ from agent.core.models import BackupRecord, EventKind, Finding, Severity, Snapsh
 from agent.core.states import State
 from agent.deploy.archive import load_manifest, opened
 from agent.deploy.deps import Deps, Run
-from agent.deploy.snapshot import application_schemas, backup_catalog, read_catalog, read_history, read_objects
+from agent.deploy.snapshot import application_schemas, backup_catalog, read_catalog, read_objects
 from agent.errors import AgentError
 from agent.ports import Session
 
@@ -23,11 +23,11 @@ _UNDONE = (State.ROLLED_BACK, State.RESTORED)
 async def read_left(session: Session, deps: Deps) -> Left:
     """The catalog and the history as they are; inside a transaction, so that they agree."""
     schemas = await application_schemas(session, deps.options.schemas)
-    history = await read_history(session)
+    versions = await session.rows(sql.load("history/list_versions"))
     return Left(
         server_major=await session.value(sql.load("target/major")),
         catalog=await read_catalog(session, schemas),
-        history=tuple(row.version for row in history),
+        history=tuple(row["version"] for row in versions),
     )
 
 

@@ -31,7 +31,9 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
         history = await read_history(session)
         schemas = await application_schemas(session, deps.options.schemas)
         catalog = await read_catalog(session, schemas)
-    digest = hashlib.sha256("\n".join(f"{identity} {catalog[identity]}" for identity in sorted(catalog)).encode())
+    digest = hashlib.sha256()
+    for identity in sorted(catalog):  # there may be many: not as one text
+        digest.update(f"{identity} {catalog[identity]}\n".encode())
     checks = 0
     if runbook is not None:
         checks = len(runbook.checks) + sum(len(entry.checks) for entry in runbook.migrations)
