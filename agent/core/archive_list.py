@@ -180,9 +180,8 @@ def attached_late(order: Sequence[Entry]) -> list[Entry]:
     inner = [entry for entry in attaching if entry not in outer and entry.desc == "INDEX ATTACH"]
     moved = sorted(outer, key=lambda entry: entry.desc == "INDEX ATTACH")  # tables first
     rest = [entry for entry in order if entry not in outer and entry not in inner]
-    place = max(
-        (n for n, entry in enumerate(rest, 1) if entry.desc in ("CONSTRAINT", "INDEX", "TABLE DATA")), default=0
-    )
+    before = _TABLES | {"CONSTRAINT", "INDEX", "TABLE DATA"}
+    place = max((number for number, entry in enumerate(rest, 1) if entry.desc in before), default=0)
     return [*rest[:place], *inner, *moved, *rest[place:]]
 
 
