@@ -77,7 +77,7 @@ async def restore_in_place(
             for line in plan.left_alone:
                 tell(emit, clock, EventKind.LOG, f"left alone, since it is not ours: {line}", severity=Severity.WARNING)
             await _run(plan, common, journal=manifest.id)
-        await _analyse(session, manifest.schemas)
+        await analyse(target, purpose=purpose, jobs=options.jobs, schemas=manifest.schemas)
     tell(emit, clock, EventKind.LOG, f"restored backup {backup.id}: {', '.join(manifest.schemas)}", backup=backup.id)
 
 
@@ -222,9 +222,36 @@ async def refuse_dependents(session: Session, scope: dict[str, list[str]]) -> No
         )
 
 
-async def _analyse(session: Session, schemas: Sequence[str]) -> None:
-    for row in await session.rows(sql.load("restore/tables"), {"schemas": list(schemas)}):
-        await session.run(sql.load("restore/analyze"), names={"table": (row["schema"], row["name"])})
+async def analyse(
+    target: Target, *, purpose: str, jobs: int, schemas: Sequence[str] = (), tables: Sequence[str] = ()
+) -> None:
+    """Statistics for the planner, which a restored table lacks: of the columns in keys; autovacuum does the rest.
+
+    Args:
+        purpose: the sessions' name, as in `Target.connect`.
+        jobs: sessions at once.
+        schemas: all tables in them.
+        tables: more of them, by qualified name.
+
+    Raises:
+        StatementError: the database refused one.
+    """
+    async with target.session(purpose=purpose) as session:
+        rows = await session.rows(sql.load("restore/to_analyze"), {"schemas": list(schemas), "tables": list(tables)})
+    left = iter([row["statement"] for row in rows])
+
+    async def work() -> None:
+        async with target.session(purpose=purpose) as session:
+            for statement in left:
+                await session.run(statement)
+
+    workers = [asyncio.create_task(work()) for _ in range(min(jobs, len(rows)))]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)  # the first failure is told
 
 
 async def restore_scratch(*, target: Target, tools: PgTools, manifest: Manifest, folder: Path) -> None:

@@ -6,3 +6,12 @@ SET LOCAL search_path = '';
 SET LOCAL statement_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL storage.allow_delete_query = 'true';
+-- Indexes are sorted in memory: as much as the server gives its own buffers, at most half a gigabyte.
+DO $memory$
+BEGIN
+  PERFORM pg_catalog.set_config('maintenance_work_mem', greatest(
+    pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')),
+    least(pg_catalog.pg_size_bytes(pg_catalog.current_setting('shared_buffers')), 512 * 1024 * 1024)
+  ) / 1024 || 'kB', true);
+END
+$memory$;
