@@ -351,11 +351,13 @@ def _backup(story: Story, _event: Event, data: dict[str, Any]) -> None:
     )
 
 
-def _rung(story: Story, _event: Event, data: dict[str, Any]) -> None:
+def _rung(story: Story, event: Event, data: dict[str, Any]) -> None:
     rung = whole(data, "rung")
     name = str(data.get("name") or RUNG_NAMES.get(rung, f"rung {rung}"))
     differences = tuple(str(each) for each in data.get("differences") or ())
-    story.rungs.append(RungRow(rung=rung, name=name, ok=bool(data.get("ok")), differences=differences))
+    story.rungs.append(
+        RungRow(rung=rung, name=name, ok=bool(data.get("ok")), differences=differences, message=event.message)
+    )
 
 
 def _changes(story: Story, _event: Event, data: dict[str, Any]) -> None:

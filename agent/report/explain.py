@@ -277,13 +277,21 @@ def _committed(story: Story) -> str:
 def _undone(story: Story) -> str:
     parts = []
     for rung in story.rungs:
-        what = {1: "The open transaction was rolled back", 2: "The runbook's rollback scripts were run"}.get(
-            rung.rung, "The backup was restored in place"
-        )
-        if rung.rung == 4 and story.deploy.backup_id:
-            what = f"The backup {story.deploy.backup_id} was restored in place"
-        parts.append(f"{what}; {_proof(story, rung)}.")
+        if rung.ok or rung.differences:
+            parts.append(f"{_done_by(story, rung)}; {_proof(story, rung)}.")
+        else:
+            parts.append(sentence(f"The {clip(rung.message or f'{rung.name} failed', 300)}"))
     return " ".join(parts)
+
+
+def _done_by(story: Story, rung: RungRow) -> str:
+    backup = f"the backup {story.deploy.backup_id}" if story.deploy.backup_id else "the backup"
+    return {
+        1: "The open transaction was rolled back",
+        2: "The runbook's rollback scripts were run",
+        3: f"What the deploy had changed was brought back from {backup}",
+        4: f"{backup[0].upper()}{backup[1:]} was restored in place",
+    }.get(rung.rung, f"The {rung.name} was done")
 
 
 def _permission(story: Story) -> str:
@@ -310,10 +318,8 @@ def _proof(story: Story, rung: RungRow) -> str:
     scope = f" ({count(snapshot.tables, 'table')}, {count(snapshot.rows, 'row')})" if snapshot else ""
     if rung.ok:
         return f"compared with the snapshot taken before{scope}, schema and contents are identical"
-    if rung.differences:
-        found = f"{count(len(rung.differences), 'difference')} from the snapshot remained"
-        return f"{found}: {listing([clip(each, 100) for each in rung.differences], most=3)}"
-    return "that did not bring back the state of the snapshot"
+    found = f"{count(len(rung.differences), 'difference')} from the snapshot remained"
+    return f"{found}: {listing([clip(each, 100) for each in rung.differences], most=3)}"
 
 
 def _outcome(story: Story) -> str:

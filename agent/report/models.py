@@ -145,12 +145,16 @@ class BackupRow(Model):
 
 
 class RungRow(Model):
-    """One attempt to bring the database back, and what the comparison with the snapshot then said."""
+    """One attempt to bring the database back, and what the comparison with the snapshot then said.
+
+    `message`: of its event; it says why it was not done, where it was not.
+    """
 
     rung: int
     name: str
     ok: bool
     differences: tuple[str, ...] = ()
+    message: str = ""
 
 
 class ChangesRow(Model):
