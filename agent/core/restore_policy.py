@@ -21,9 +21,10 @@ _STRICTNESS: tuple[Restore, ...] = ("auto", "approve", "hold")
 _LISTED = 5
 
 # A restore builds indexes and validates keys, which a dump does not. What it costs beside its rows (reading the
-# catalog, proving the result) is the constant.
-_RESTORE_PER_DUMP = 4.0
-_FIXED_S = 1.0
+# catalog, proving the result) is the constant. Measured with 267 MB in four tables, each with four indexes and a
+# foreign key, on a busy machine: dump 2.6 s, in-place restore 16.6 s; targeted restore of one of the four 6.6 s.
+_RESTORE_PER_DUMP = 5.0
+_FIXED_S = 3.0
 
 
 class Policy(Model):
@@ -87,16 +88,17 @@ def _beyond(proposal: Proposal, policy: Policy) -> list[str]:
     return found
 
 
-def covers(asked: Proposal, now: Proposal) -> bool:
+def covers(asked: Proposal, now: Proposal, policy: Policy) -> bool:
     """Whether an answer to `asked` is one to `now` too: the same rung, and nothing more is reloaded or lost.
 
-    More rows in the salvage, another estimate or other words are no new question.
+    More rows in the salvage, another estimate or other words are no new question: the application goes on while people
+    think. That it may have deleted something meanwhile is one only where the policy limits what is lost.
     """
     return (
         (asked.rung, asked.backup_id) == (now.rung, now.backup_id)
         and set(now.tables) <= set(asked.tables)
         and now.rows_lost <= asked.rows_lost
-        and (asked.lost_unknown or not now.lost_unknown)
+        and (asked.lost_unknown or not now.lost_unknown or policy.max_rows_lost is None)
     )
 
 

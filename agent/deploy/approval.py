@@ -62,7 +62,7 @@ async def _asked(run: Run, proposal: Proposal, reason: str) -> bool:
     store = run.deps.store
     await _keep_lock(run)
     approval = (await store.get(run.deploy_id)).approval
-    if approval is None or not _answers(approval, proposal):
+    if approval is None or not _answers(approval, proposal, policy_of(run)):
         approval = await store.ask_approval(run.deploy_id, proposal, reason=reason, now=run.deps.clock.now())
         run.deps.moved()
     waited = approval.answer is None
@@ -73,11 +73,11 @@ async def _asked(run: Run, proposal: Proposal, reason: str) -> bool:
     return waited
 
 
-def _answers(approval: Approval, proposal: Proposal) -> bool:
+def _answers(approval: Approval, proposal: Proposal, policy: Policy) -> bool:
     """Whether this approval, given or not, speaks of the proposal. A refusal of a rung speaks of all of that rung."""
     if approval.answer is Answer.REJECTED:
         return approval.proposal.rung == proposal.rung
-    return approval.answer is not Answer.SUPERSEDED and covers(approval.proposal, proposal)
+    return approval.answer is not Answer.SUPERSEDED and covers(approval.proposal, proposal, policy)
 
 
 async def _wait(run: Run, approval: Approval) -> Approval:

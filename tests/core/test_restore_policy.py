@@ -84,10 +84,10 @@ def test_the_stricter_policy_counts(proposal: Proposal, one: Policy, other: Poli
 
 @given(proposals, proposals, policies)
 def test_what_is_covered_is_allowed_wherever_what_was_asked_is(asked: Proposal, now: Proposal, policy: Policy) -> None:
-    if covers(asked, now):
+    if covers(asked, now, policy):
         without_time = policy.model_copy(update={"max_downtime": None})  # an estimate may waver
         assert RANK[judge(now, without_time).verdict] <= RANK[judge(asked, without_time).verdict]
-    assert covers(asked, asked)
+    assert covers(asked, asked, policy)
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,18 @@ def test_what_is_covered_is_allowed_wherever_what_was_asked_is(asked: Proposal, 
         ({"rows_lost": 1}, True),
         ({"tables": ("public.a", "public.b")}, False),
         ({"rows_lost": 3}, False),
-        ({"lost_unknown": True}, False),
         ({"rung": 3}, False),
         ({"backup_id": "other"}, False),
     ],
 )
 def test_what_an_approval_covers(change: dict[str, object], *, covered: bool) -> None:
-    assert covers(PROPOSAL, PROPOSAL.model_copy(update=change)) is covered
+    assert covers(PROPOSAL, PROPOSAL.model_copy(update=change), Policy()) is covered
+
+
+def test_deletes_meanwhile_are_a_new_question_only_where_losses_are_limited() -> None:
+    assert covers(PROPOSAL, UNKNOWN, Policy())
+    assert not covers(PROPOSAL, UNKNOWN, Policy(max_rows_lost=9))
+    assert covers(UNKNOWN, PROPOSAL, Policy(max_rows_lost=9))
 
 
 def test_a_rung_that_was_cut_off_has_not_been_tried() -> None:
