@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 
 from agent.core.models import Finding, Model, Severity
@@ -39,6 +40,14 @@ class Left(Model):
     server_major: int
     catalog: dict[str, str]
     history: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Of all of it, in 64 hexadecimal digits: two that have the same are the same."""
+        found = hashlib.sha256(f"{self.format} {self.server_major} {self.history}".encode())
+        for identity in sorted(self.catalog):
+            found.update(f"\n{identity} {self.catalog[identity]}".encode())
+        return found.hexdigest()
 
 
 def changed(before: Mapping[str, str], now: Mapping[str, str]) -> Changed:

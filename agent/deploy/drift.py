@@ -16,6 +16,7 @@ from agent.errors import AgentError
 from agent.ports import Session
 
 LEFT = "left"  # evidence: a Left as JSON
+LEFT_DIGEST = "left_digest"
 _MOST_NAMES = 100  # in an event, of each kind
 _UNDONE = (State.ROLLED_BACK, State.RESTORED)
 
@@ -45,6 +46,7 @@ async def tell_changes(run: Run, session: Session) -> None:
         run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING)
         return
     await run.deps.store.put_evidence(run.deploy_id, LEFT, left.model_dump_json())
+    await run.deps.store.put_evidence(run.deploy_id, LEFT_DIGEST, left.digest)
     found = core.changed(run.before.catalog, left.catalog)
     run.emitter.emit(
         EventKind.CHANGES,
@@ -64,6 +66,8 @@ async def find_drift(deps: Deps, now: Left) -> list[Finding]:
     for deploy in await deps.store.deploys(project=deps.options.project):
         if deploy.state is State.NEEDS_OPERATOR:
             return []
+        if await deps.store.get_evidence(deploy.id, LEFT_DIGEST) == now.digest:
+            return []  # the common case, without reading what may be thousands of objects
         if deploy.state is State.SUCCEEDED and (text := await deps.store.get_evidence(deploy.id, LEFT)):
             return core.drift(Left.model_validate_json(text), now, deploy_id=deploy.id)
         if deploy.state in _UNDONE and (text := await deps.store.get_evidence(deploy.id, "snapshot")):

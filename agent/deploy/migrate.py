@@ -59,6 +59,7 @@ async def _prepare(run: Run, session: Session) -> None:
         if not complete:
             await session.run(sql.load("history/create"))
         await session.run(sql.load("ledger/open"))
+        await session.run(sql.load("ledger/functions"))
         await session.run(sql.load("ledger/enter"), {"deploy_id": run.deploy_id})
         schemas = {"schemas": list(await application_schemas(session, run.deps.options.schemas))}
         await session.run(sql.load("ledger/note_relations"), schemas)

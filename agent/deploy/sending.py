@@ -16,9 +16,9 @@ from agent.deploy.monitors import monitoring
 from agent.errors import StatementError
 from agent.ports import Notice, Session
 
-SEALED = "DA002"  # raised by sql/ledger/seal.sql
+SEALED = "DA002"  # raised by sql/ledger/functions.sql
 _UNSAFE_ENUM_USE = "55P04"  # PostgreSQL documentation, appendix A
-FENCED = frozenset({"DA001", SEALED})  # DA001: sql/ledger/hold.sql
+FENCED = frozenset({"DA001", SEALED})  # DA001: the same
 
 
 def prelude(run: Run) -> list[str]:

@@ -104,7 +104,7 @@ def make_engine(url: URL) -> AsyncEngine:
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # A file that cannot be opened is found here: aiosqlite's thread may answer when the event loop is gone already.
     sqlite3.connect(str(url.database)).close()
-    engine = create_async_engine(url, pool_size=4, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT_S})
+    engine = create_async_engine(url, pool_size=2, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT_S})
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine

@@ -1,4 +1,5 @@
 -- Leave nothing behind (one script).
+DROP FUNCTION IF EXISTS supabase_migrations.deploy_agent_hold, supabase_migrations.deploy_agent_seal;
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_restore;
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_proof;
 DROP TABLE IF EXISTS supabase_migrations.deploy_agent_relation;
