@@ -1,6 +1,7 @@
 -- What lies outside the application's schemas, or belongs to an extension or to a role we cannot act for, and depends on
 -- what a restore drops: CASCADE would take it along, and nothing would bring it back. Triggers, policies, publications and
--- event triggers are not named here: the restore takes care of them.
+-- event triggers are not named here: the restore takes care of them; nor are the constructors of a range type, which belong
+-- to the superuser who made the cluster, and go and come with the type.
 WITH app AS (
   SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s::text[])
 ), owned (classid, objid, owner) AS (
@@ -47,4 +48,8 @@ WHERE coalesce(c.relkind <> 't', true)
       OR (d.relation IS NULL AND o.classid = d.classid AND o.objid = d.objid)
   )
   AND coalesce(c.relnamespace, d.namespace) IS NOT NULL
+  AND NOT EXISTS (
+    SELECT FROM pg_depend AS i
+    WHERE d.classid = 'pg_proc'::regclass AND i.classid = d.classid AND i.objid = d.objid AND i.deptype = 'i'
+  )
 ORDER BY 1

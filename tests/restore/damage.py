@@ -1,4 +1,4 @@
-"""What a migration does to a drawn schema: any mix of DDL and DML. What the database refuses is left out of the case."""
+"""What a migration does to a drawn schema: any mix of DDL and DML."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from tests.restore import worlds
+from tests.restore import makers
 from tests.restore.worlds import ROLES, World, literal
 
 
@@ -61,8 +61,8 @@ def rows(w: World) -> None:
 
 
 def rename(w: World) -> None:
-    if w.objects:
-        kind, name = w.one(w.objects)
+    if found := w.object():
+        kind, name = found
         if kind in {"TRIGGER", "POLICY", "RULE"}:
             old, _, where = name.partition(" ON ")
             w.statements.append(f"ALTER {kind} {old} ON {where} RENAME TO {w.name('renamed')}")
@@ -140,13 +140,13 @@ def grant_all(w: World) -> None:
 
 
 def forget(w: World) -> None:
-    if w.objects:
-        kind, name = w.one(w.objects)
+    if found := w.object():
+        kind, name = found
         w.statements.append(f"COMMENT ON {kind} {name} IS NULL")
 
 
 def make(w: World) -> None:
-    w.one(worlds.MAKERS)(w)
+    w.one(makers.MAKERS)(w)
 
 
 DAMAGES: tuple[Callable[[World], None], ...] = (

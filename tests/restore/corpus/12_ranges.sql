@@ -1,6 +1,5 @@
 -- Why: range and multirange types of the application, with subtype functions, in columns, arrays and exclusion constraints.
 -- Wild: bookings.
--- Defect (rung 4): the constructor functions of range types refuse the restore
 -- [before as supabase_admin]
 CREATE EXTENSION btree_gist WITH SCHEMA extensions;
 -- [before]

@@ -1,7 +1,6 @@
 -- Why: sequences that are owned, shared by two tables, unused, at their end, descending, cycling, of a small type, unlogged,
 --   set back or renamed by the migration; one that a dropped column owned.
 -- Wild: shared numbering of invoices.
--- Defect (rung 3): a sequence that goes down, or was never used, and was set back stays there; rung 4 does it
 -- [before]
 CREATE SEQUENCE public.shared START 100 INCREMENT 5 CACHE 10;
 CREATE TABLE public.a (id int DEFAULT nextval('public.shared') PRIMARY KEY);

@@ -1,6 +1,5 @@
 -- Why: the migration drops or alters the server itself, which is in no schema and so in no archive.
 -- Wild: Supabase Wrappers.
--- Defect: foreign servers and user mappings are compared, and not restored
 -- [before as supabase_admin]
 CREATE EXTENSION postgres_fdw WITH SCHEMA extensions;
 GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO postgres;

@@ -1,6 +1,5 @@
 -- Why: objects of the application that belong to another role of which postgres is a member: they come back with their owner.
 -- Wild: supabase_auth_admin owns hooks; own roles of bigger teams.
--- Defect (rung 4): owners and privileges of schemas come last, and what they allow is needed before
 -- [before as supabase_admin]
 DO $$ BEGIN CREATE ROLE proof_team NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 GRANT proof_team TO postgres WITH INHERIT TRUE, SET TRUE;

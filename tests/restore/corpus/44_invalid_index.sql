@@ -1,6 +1,5 @@
 -- Why: an index that CREATE INDEX CONCURRENTLY left invalid is in no dump; a deploy must neither repair nor lose it unsaid.
 -- Wild: after every failed CREATE UNIQUE INDEX CONCURRENTLY.
--- Defect (rung 4): an index that was invalid before is in no dump
 -- [before]
 CREATE TABLE public.t (id int, body text);
 INSERT INTO public.t VALUES (1, 'a'), (1, 'b');

@@ -1,6 +1,5 @@
 -- Why: languages of the application's functions, transforms and settings at function, role and database level meet.
 -- Wild: PostgREST settings on role authenticator are common.
--- Defect: settings of roles are compared, and not restored
 -- [before]
 ALTER ROLE authenticator SET pgrst.db_schemas = 'public, api';
 CREATE FUNCTION public.f() RETURNS text LANGUAGE sql AS $$ SELECT current_setting('app.x', true) $$;

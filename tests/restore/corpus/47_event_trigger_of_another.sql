@@ -1,7 +1,6 @@
 -- Why: an event trigger of a role that we cannot act for calls a function of ours: to drop the function takes it along, and
 --   nobody but that role could make it again.
 -- Wild: event triggers that Supabase's support set up; on hosted, supautils gives postgres its own.
--- Defect (rung 4): the event trigger goes with the function that it calls
 -- [before]
 CREATE TABLE public.kept (id int PRIMARY KEY);
 CREATE FUNCTION public.watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';

@@ -1,7 +1,6 @@
 -- Why: privileges that another role has granted on: pg_restore becomes that role by SET SESSION AUTHORIZATION, which only a
 --   superuser may; postgres is a member of the role.
 -- Wild: no; teams with roles of their own.
--- Defect (rung 4): pg_restore becomes the other role in a way that only a superuser may
 -- [before as supabase_admin]
 DO $$ BEGIN CREATE ROLE proof_reader NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 GRANT proof_reader TO postgres WITH ADMIN TRUE, SET TRUE, INHERIT TRUE;

@@ -1,6 +1,5 @@
 -- Why: checks of tables and domains whose functions read tables, also their own: while rows are loaded they do not hold.
 -- Wild: "this id must exist there" and "at most N rows", both common.
--- Defect (rung 4): checks hold while rows are loaded
 -- [before]
 CREATE TABLE public.things (id int PRIMARY KEY, parent int, amount int);
 CREATE FUNCTION public.known(n int) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN n IS NULL OR EXISTS (SELECT FROM public.things WHERE id = n); END $$;
