@@ -185,6 +185,12 @@ def attached_late(order: Sequence[Entry]) -> list[Entry]:
     return [*rest[:place], *inner, *moved, *rest[place:]]
 
 
+def split_at_rows(order: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Entry]]:
+    """Entries in a `fast_order`: those that only make things, and from the first one on that fills or ties them."""
+    first = next((place for place, entry in enumerate(order) if entry.desc in _LATE | _DATA), len(order))
+    return order[:first], order[first:]
+
+
 def belongings(entries: Iterable[Entry], chosen: Collection[int]) -> set[int]:
     """What must be restored along with entries because it goes when they are dropped.
 

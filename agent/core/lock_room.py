@@ -63,23 +63,29 @@ def _weight(entry: Entry) -> int:
     return 0 if entry.desc in _NO_OBJECT else _OF_KIND.get(entry.desc, 1)
 
 
-def cut(order: Sequence[Entry], *, room: int) -> list[list[Entry]]:
-    """Entries in parts that each take no more locks than there is room for, if that is possible at all.
+def rights_apart(order: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """The rights on tables, views and sequences, apart from everything else.
 
-    Rights on tables, views and sequences come last, when row security is in place: until then only the owner can read.
-    The rights on a function stay with it, since a new function can be called by everybody.
+    Where a restore takes several transactions they come last, when row security is in place: until then only the owner
+    can read. The rights on a function stay with it, since a new function can be called by everybody.
     """
-    rights = [entry for entry in order if entry.desc == "ACL" and entry.tag.startswith(_OF_RELATIONS)]
-    late = {entry.dump_id for entry in rights}
+    others: list[Entry] = []
+    rights: list[Entry] = []
+    for entry in order:
+        (rights if entry.desc == "ACL" and entry.tag.startswith(_OF_RELATIONS) else others).append(entry)
+    return others, rights
+
+
+def cut(order: Sequence[Entry], *, room: int) -> list[list[Entry]]:
+    """Entries in parts that each take no more locks than there is room for, if that is possible at all."""
     by_id = {entry.dump_id: entry for entry in order}
     parts: list[list[Entry]] = [[]]
     locked: set[int] = set()
     used = 0
-    for entry in [*(one for one in order if one.dump_id not in late), *rights]:
+    for entry in order:
         touched = {entry.dump_id, *(number for number in entry.needs if number in by_id)}  # what it needs is locked too
         more = sum(_weight(by_id[one]) for one in touched - locked)
-        together = entry.desc in _WITH_THE_ONE_BEFORE and entry.dump_id not in late
-        if parts[-1] and used + more > room and not together:
+        if parts[-1] and used + more > room and not _stays(entry):
             parts.append([])
             locked, used = set(), 0
             more = sum(_weight(by_id[one]) for one in touched)
@@ -87,6 +93,11 @@ def cut(order: Sequence[Entry], *, room: int) -> list[list[Entry]]:
         locked |= touched
         used += more
     return parts
+
+
+def _stays(entry: Entry) -> bool:
+    """Whether it must commit together with the entry before it."""
+    return entry.desc in _WITH_THE_ONE_BEFORE and not (entry.desc == "ACL" and entry.tag.startswith(_OF_RELATIONS))
 
 
 def cut_drops(drops: Iterable[tuple[_T, int]], *, room: int) -> Iterator[list[_T]]:

@@ -25,12 +25,18 @@ _WATCH_EVERY_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One transaction: the script `before`, the entries of the archive in `listing`, the script `after`."""
+    """One transaction: the script `before`, the entries of the archive in `listing`, the script `after`.
+
+    `between` and the entries in `rest` come before `after`; their rows are written frozen (see `PgTools.restore`). Only
+    of a batch that is not kept in a journal.
+    """
 
     name: str
     before: str
     listing: str
     after: str
+    between: str = ""
+    rest: str = ""
 
 
 async def carry_out(
@@ -67,6 +73,7 @@ async def carry_out(
         await carrying.run([(batch, "") for batch in batches])
         return
     async with target.session(purpose=purpose) as session:
+        assert not any(batch.rest for batch in batches)  # noqa: S101 - the journal does not have it
         rows = [{"restore": journal, "number": number, **asdict(batch)} for number, batch in enumerate(batches, 1)]
         await session.run_transaction(
             [sql.load("restore/journal_open"), *(session.bind(sql.load("restore/journal_add"), row) for row in rows)]
@@ -145,7 +152,15 @@ class _Carrying:
             blockers: list[Row] = []
             try:
                 async with watching(self.target, self.purpose, self.clock, self.emit, blockers, attempt=attempt):
-                    await self.tools.restore(archive=self.archive, listing=batch.listing, before=before, after=after)
+                    await self.tools.restore(
+                        archive=self.archive,
+                        listing=batch.listing,
+                        before=before,
+                        after=after,
+                        between=batch.between,
+                        rest=batch.rest,
+                        freeze=bool(batch.rest),
+                    )
             except StatementError as error:
                 if error.sqlstate not in LOCKED or attempt == self.options.lock_attempts:
                     raise explained(error, blockers, part=part) from error

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from agent.core.backups import StoredFile
 from agent.edges import pgtools_errors as errors
+from agent.edges.pgtools_feed import Freezer, feed
 from agent.edges.pgtools_hash import TailHasher
 from agent.edges.pgtools_process import Program, started
 from agent.errors import InputError, ToolError
@@ -30,11 +31,17 @@ _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 _FINISHED = re.compile(r"finished item (\d+) ")
 _NOT_BUILT_IN = "does not support compression with"
 _LOOK_EVERY_S = 0.2
-_PIECE = 1 << 18
 # Without --schema pg_dump takes the whole database; this makes an archive without entries.
 _NOTHING = ("--exclude-schema=*", "--data-only", "--no-blobs")
+_PSQL = (
+    "--no-psqlrc",
+    "--quiet",
+    "--echo-errors",
+    "--set=ON_ERROR_STOP=1",
+    "--set=VERBOSITY=verbose",
+    "--no-password",
+)
 _KEPT_VARIABLES = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "KRB5CCNAME")
-_NEWER_SETTINGS = re.compile(rb"^SET transaction_timeout = 0;\n", re.MULTILINE)  # unknown to servers before 17
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +212,17 @@ class PostgresTools:
                 if await program.process.wait() != 0:
                     raise errors.explain_load(program, server=self._server)
 
-    async def restore(self, *, archive: Path, listing: str, before: str, after: str) -> None:
+    async def restore(
+        self,
+        *,
+        archive: Path,
+        listing: str,
+        before: str,
+        after: str,
+        between: str = "",
+        rest: str = "",
+        freeze: bool = False,
+    ) -> None:
         """See `ports.PgTools.restore`.
 
         psql gets BEGIN from here, and COMMIT only after pg_restore has ended well and psql has said that all before is
@@ -213,64 +230,39 @@ class PostgresTools:
         psql both are the end of its input.
         """
         tool = await self._best()
-        with tempfile.TemporaryDirectory(prefix="deploy-agent-") as private:
-            chosen = Path(private) / "listing"
-            chosen.write_text(listing, encoding="utf-8")
-            quiet = [
-                "--no-psqlrc",
-                "--quiet",
-                "--echo-errors",
-                "--set=ON_ERROR_STOP=1",
-                "--set=VERBOSITY=verbose",
-                "--no-password",
+        async with contextlib.AsyncExitStack() as stack:
+            chosen = [stack.enter_context(_as_file(text)) for text in ([listing, rest] if rest else [listing])]
+            arguments = [*_PSQL, f"--dbname={self._extra}", "--file=-"]
+            pipe = asyncio.subprocess.PIPE
+            psql = await stack.enter_async_context(self._run(tool, "psql", arguments, stdin=pipe, stdout=pipe))
+            sources = [
+                await stack.enter_async_context(
+                    self._run(
+                        tool,
+                        "pg_restore",
+                        ["--file=-", f"--use-list={name}", str(archive)],
+                        stdout=pipe,
+                        connected=False,
+                    )
+                )
+                for name in chosen
             ]
-            reading = ["--file=-", f"--use-list={chosen}", str(archive)]
-            async with (
-                self._run(
-                    tool,
-                    "psql",
-                    [*quiet, f"--dbname={self._extra}", "--file=-"],
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                ) as psql,
-                self._run(tool, "pg_restore", reading, stdout=asyncio.subprocess.PIPE, connected=False) as source,
-            ):
-                hearing = asyncio.gather(psql.listen(), source.listen())
-                try:
-                    whole = await self._feed(psql, source, before, after)
-                finally:
-                    await psql.stop()
-                    await source.stop()
-                    await hearing
-                if not whole:
-                    raise errors.unreadable(archive.name, source.complaint())
-                if psql.process.returncode != 0:
-                    raise errors.explain_psql(psql, server=self._server)
-
-    async def _feed(self, psql: Program, source: Program, before: str, after: str) -> bool:
-        """Give psql its script, but no COMMIT if pg_restore fails; returns whether pg_restore did well."""
-        sink, stream, answer = psql.process.stdin, source.process.stdout, psql.process.stdout
-        assert sink is not None  # noqa: S101 - started with pipes
-        assert stream is not None  # noqa: S101 - likewise
-        assert answer is not None  # noqa: S101 - likewise
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # psql has ended: its exit code tells why
-            sink.write(f"BEGIN;\n{before}\n".encode())
-            await sink.drain()
-            head = True
-            while piece := await stream.read(_PIECE):
-                sink.write(_NEWER_SETTINGS.sub(b"", piece, count=1) if head else piece)
-                head = False
-                await sink.drain()
-            if await source.process.wait() != 0:
-                return False
-            sink.write(f"\n{after}\n\\echo done\n".encode())
-            await sink.drain()
-            if await answer.readline():  # nothing: psql has ended
-                sink.write(b"COMMIT;\n")
-                await sink.drain()
-            sink.close()
-            await psql.process.wait()
-        return True
+            hearing = asyncio.gather(*(program.listen() for program in (psql, *sources)))
+            freezers = [Freezer() if freeze and number == len(sources) else None for number in range(1, 3)]
+            try:
+                broken = await feed(
+                    psql,
+                    list(zip(sources, freezers, strict=False)),
+                    scripts=[before, between, after] if rest else [before, after],
+                )
+            finally:
+                for program in (psql, *sources):
+                    await program.stop()
+                await hearing
+            if broken:
+                raise errors.unreadable(archive.name, broken.complaint())
+            if psql.process.returncode != 0:
+                raise errors.explain_psql(psql, server=self._server)
 
     @property
     def _server(self) -> str:

@@ -77,8 +77,24 @@ class PgTools(Protocol):
         """
         ...
 
-    async def restore(self, *, archive: Path, listing: str, before: str, after: str) -> None:
+    async def restore(
+        self,
+        *,
+        archive: Path,
+        listing: str,
+        before: str,
+        after: str,
+        between: str = "",
+        rest: str = "",
+        freeze: bool = False,
+    ) -> None:
         """One transaction: the script `before`, the archive's entries in `listing`, the script `after`.
+
+        Args:
+            between: a script to run ahead of the entries in `rest`, if there are any; then comes `after`.
+            rest: more entries.
+            freeze: the rows of the last entries are written as COPY FREEZE does: their tables are made or truncated in
+                this transaction.
 
         Raises:
             BackupError: `backup.unreadable`, `backup.connection_lost`; nothing was changed.

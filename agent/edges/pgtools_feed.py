@@ -1,0 +1,103 @@
+"""One transaction through psql: scripts of ours, and between them what pg_restore writes."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Sequence
+
+from agent.edges.pgtools_process import Program
+
+_PIECE = 1 << 18
+_NEWER_SETTINGS = re.compile(rb"^SET transaction_timeout = 0;\n", re.MULTILINE)  # unknown to servers before 17
+_COPY = re.compile(rb'^COPY (?:[^\n"]|"[^"]*")+ FROM stdin(?=;\n)', re.MULTILINE)  # names may hold line breaks
+_MAY_BE_COPY = re.compile(rb"^COPY ", re.MULTILINE)
+_END_OF_ROWS = b"\n\\.\n"
+
+
+class Freezer:
+    r"""Adds FREEZE to each COPY of a script by pg_restore that comes in pieces; rows pass as they are.
+
+    Rows written so need no hint bits, no VACUUM and no second look by the index builds that follow (PostgreSQL
+    documentation, "COPY"). In rows a line break is written `\n`, so the mark of their end is no row.
+    """
+
+    def __init__(self) -> None:
+        self._kept = b""
+        self._in_rows = False
+
+    def feed(self, piece: bytes) -> bytes:
+        """The next piece, as far as it can be told what it is."""
+        text, at, done = self._kept + piece, 0, []
+        while True:
+            if self._in_rows:
+                end = text.find(_END_OF_ROWS, at)
+                until = end + len(_END_OF_ROWS) if end >= 0 else max(len(text) - len(_END_OF_ROWS) + 1, at)
+                done.append(text[at:until])
+                at, self._in_rows = until, end < 0
+                if end < 0:
+                    break
+            elif match := _COPY.search(text, at):
+                done += [text[at : match.end()], b" WITH (FREEZE);"]
+                at, self._in_rows = match.end() + 1, True
+            else:
+                begun = _MAY_BE_COPY.search(text, at)
+                until = begun.start() if begun else text.rfind(b"\n", at) + 1 or at
+                done.append(text[at:until])
+                at = until
+                break
+        self._kept = text[at:]
+        return b"".join(done)
+
+    def rest(self) -> bytes:
+        """What was kept back."""
+        kept, self._kept = self._kept, b""
+        return kept
+
+
+async def feed(
+    psql: Program, sources: Sequence[tuple[Program, Freezer | None]], *, scripts: Sequence[str]
+) -> Program | None:
+    """Give psql BEGIN, the scripts with the sources between them, and COMMIT if all of it was well.
+
+    Args:
+        scripts: one more than sources.
+
+    Returns:
+        The source that failed; then nothing was committed. How psql fared says its exit code.
+    """
+    sink, answer = psql.process.stdin, psql.process.stdout
+    assert sink is not None  # noqa: S101 - started with pipes
+    assert answer is not None  # noqa: S101 - likewise
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # psql has ended: its exit code tells why
+        sink.write(f"BEGIN;\n{scripts[0]}\n".encode())
+        await sink.drain()
+        for (source, freezer), script in zip(sources, scripts[1:], strict=True):
+            assert source.process.stdout is not None  # noqa: S101 - likewise
+            await _pass_on(source.process.stdout, sink, freezer)
+            if await source.process.wait() != 0:
+                return source
+            sink.write(f"\n{script}\n".encode())
+            await sink.drain()
+        sink.write(b"\\echo done\n")
+        await sink.drain()
+        if await answer.readline():  # nothing: psql has ended
+            sink.write(b"COMMIT;\n")
+            await sink.drain()
+        sink.close()
+        await psql.process.wait()
+    return None
+
+
+async def _pass_on(stream: StreamReader, sink: StreamWriter, freezer: Freezer | None) -> None:
+    head = True
+    while piece := await stream.read(_PIECE):
+        if head:
+            piece = _NEWER_SETTINGS.sub(b"", piece, count=1)
+            head = False
+        sink.write(freezer.feed(piece) if freezer else piece)
+        await sink.drain()
+    if freezer:
+        sink.write(freezer.rest())
+        await sink.drain()

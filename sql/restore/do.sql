@@ -1,0 +1,2 @@
+-- A block of PL/pgSQL that was put together from other files.
+DO %(body)s
