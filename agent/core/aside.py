@@ -133,14 +133,6 @@ def missing(before: Sequence[OutsideObject], now: Sequence[OutsideObject]) -> tu
     return tuple(f"{item.kind} {item.name}" for item in before if (item.kind, item.name, item.create) not in there)
 
 
-def dollar_tag(*texts: str) -> str:
-    """A dollar quote's tag that stands in none of the texts."""
-    tag = "attempt"
-    while any(f"${tag}$" in text for text in texts):
-        tag += "_"
-    return f"${tag}$"
-
-
 def compare(before: Snapshot, after: Snapshot, *, schemas: Collection[str], apart: Collection[str] = ()) -> Differences:
     """What differs in the application's schemas.
 

@@ -42,6 +42,9 @@ class OutsideObject(Model):
     `create` makes it, `drop` removes it ("": it goes with what it hangs on). `tied`: it must be out of the way while
     the schemas' contents are dropped and made again. Two are the same if `kind`, `name` and `create` are.
     `classid`, `objid`: where the catalogs had it when it was read; 0 for what nothing takes along.
+    `shared`: it is the database's or the server's, not the application's, so another database has its own.
+    `replaces`: `create` also sets right the one that is there. `create` is "" where it would tell a secret: such a one
+    is neither made nor, unless it is new, dropped.
     """
 
     kind: str
@@ -51,6 +54,8 @@ class OutsideObject(Model):
     tied: bool = False
     classid: int = 0
     objid: int = 0
+    shared: bool = False
+    replaces: bool = False
 
 
 class Manifest(Model):
@@ -206,10 +211,19 @@ def outside_changes(
         Those of `now` to drop (they are new, altered, or tied to what is restored), and those of `before` to create.
     """
     keys = {(item.kind, item.name, item.create) for item in before}
-    dropped = [item for item in now if item.tied or (item.kind, item.name, item.create) not in keys]
-    gone = {(item.kind, item.name) for item in dropped}
-    left = {(item.kind, item.name) for item in now} - gone
-    return dropped, [item for item in before if (item.kind, item.name) not in left]
+    staying = {(item.kind, item.name) for item in before if item.replaces or not item.create}
+    shared_is_known = any(item.shared for item in before)  # not to an earlier version of the agent
+
+    def must_go(item: OutsideObject) -> bool:
+        if item.tied:
+            return True
+        if (item.kind, item.name) in staying or (item.shared and not shared_is_known):
+            return False
+        return (item.kind, item.name, item.create) not in keys
+
+    dropped = [item for item in now if must_go(item)]
+    left = {(item.kind, item.name, item.create) for item in now if not must_go(item)}
+    return dropped, [item for item in before if item.create and (item.kind, item.name, item.create) not in left]
 
 
 _ENTRY = re.compile(r"^\d+; \d+ \d+ (?P<rest>.*)$")

@@ -6,15 +6,21 @@ from collections.abc import Collection, Iterator, Mapping
 
 from agent.core.models import Model, Snapshot, TableMark
 
+_INVALID = "invalid index:"
+
 
 class Differences(Model):
-    """What is not as it was, one readable line each, by kind."""
+    """What is not as it was, one readable line each, by kind.
+
+    `lost`: indexes that were invalid, and are gone. No dump has them and no query used them, so they are no difference.
+    """
 
     catalog: tuple[str, ...] = ()
     content: tuple[str, ...] = ()
     sequences: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -35,25 +41,28 @@ def differences(before: Snapshot, after: Snapshot, *, wrote_outside: Collection[
             the application and Supabase's services write there all the time.
 
     A sequence that has moved on is no difference: PostgreSQL never takes back `nextval`
-    (documentation, "Sequence Manipulation Functions"). One that stands lower is.
+    (documentation, "Sequence Manipulation Functions"). One that was set back is. One that has begun again at its end
+    counts as such, too: it cannot be told from one that was set back.
     """
     return Differences(
         catalog=tuple(_catalog(before.catalog, after.catalog)),
         content=tuple(content_differences(before.tables, after.tables)),
         sequences=tuple(
-            f"sequence {name} stands at {after.sequences[name]}, it was at {value}"
-            for name, value in sorted(before.sequences.items())
-            if name in after.sequences and value is not None and (after.sequences[name] or 0) < value
+            f"sequence {name} would give {now.next}, it would have given {old.next}"
+            for name, old in sorted(before.sequences.items())
+            if (now := after.sequences.get(name)) is not None and now.is_behind(old)
         ),
         history=tuple(_history(before.history, after.history)),
         outside=(*_catalog(before.outside, after.outside), *_written(before, after, wrote_outside)),
+        lost=tuple(sorted(name for name in before.catalog.keys() - after.catalog.keys() if name.startswith(_INVALID))),
     )
 
 
 def _catalog(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
     for identity in sorted(before.keys() | after.keys()):
         if identity not in after:
-            yield f"{identity} is missing"
+            if not identity.startswith(_INVALID):
+                yield f"{identity} is missing"
         elif identity not in before:
             yield f"{identity} is new"
         elif before[identity] != after[identity]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agent.core.states import FINAL, State
 
@@ -269,10 +269,27 @@ class TableMark(Model):
     bytes: int = 0
 
 
+class SequencePlace(NamedTuple):
+    """Where a sequence stands: its last value, whether that has been given out, and its increment."""
+
+    last: int
+    called: bool
+    step: int
+
+    @property
+    def next(self) -> int:
+        """What nextval would give, but for the sequence's end."""
+        return self.last + self.step if self.called else self.last
+
+    def is_behind(self, earlier: SequencePlace) -> bool:
+        """Whether it would give again what it gave before it stood there."""
+        return self.next < earlier.next if earlier.step > 0 else self.next > earlier.next
+
+
 class Snapshot(Model):
     """What the database was before: compared after.
 
-    `values`: the runbook's named values, each a scalar. `tables`: by qualified name.
+    `values`: the runbook's named values, each a scalar. `tables`, `sequences`: by qualified name.
     `catalog`: md5 of the canonical definition, by object identity (`kind:name`). `outside`: the same of what no backup
     holds, such as roles and Supabase's own schemas; `outside_tables`: the content of those schemas' smaller tables.
     """
@@ -281,10 +298,16 @@ class Snapshot(Model):
     values: dict[str, Any] = Field(default_factory=dict)
     tables: dict[str, TableMark] = Field(default_factory=dict)
     catalog: dict[str, str] = Field(default_factory=dict)
-    sequences: dict[str, int | None] = Field(default_factory=dict)
+    sequences: dict[str, SequencePlace] = Field(default_factory=dict)
     history: tuple[str, ...] = ()
     outside: dict[str, str] = Field(default_factory=dict)
     outside_tables: dict[str, TableMark] = Field(default_factory=dict)
+
+    @field_validator("sequences", mode="before")
+    @classmethod
+    def _known_places(cls, stored: dict[str, object]) -> dict[str, object]:
+        """Without those of an earlier version of the agent, which noted less."""
+        return {name: place for name, place in stored.items() if not isinstance(place, int | None)}
 
 
 class BackupState(StrEnum):

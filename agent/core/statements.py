@@ -185,3 +185,11 @@ def _destroys(verb: str, words: str, code: str) -> bool:
 def unquoted(name: str) -> str:
     """An identifier as the catalog has it."""
     return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def dollar_tag(*texts: str) -> str:
+    """A dollar quote that stands in none of the texts."""
+    tag = "body"
+    while any(f"${tag}$" in text for text in texts):
+        tag += "_"
+    return f"${tag}$"

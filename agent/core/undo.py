@@ -28,6 +28,8 @@ ELSEWHERE = frozenset(
         "default privileges",
         "event trigger",
         "extension",
+        "foreign data wrapper",
+        "foreign server",
         "publication",
         "publication member",
         "publication schema",
@@ -299,8 +301,8 @@ def pieces(undo: Undo, before: Mapping[str, CatalogObject], archive: Iterable[En
     missing: list[str] = []
     for name in undo.again:
         item = before[name]
-        if item.kind == "schema":
-            continue  # made early
+        if item.kind in ("schema", "invalid index"):
+            continue  # made early; or nothing makes it, and it served nobody
         if item.foreign_key and item.parent not in undo.again:
             keys[name] = item.create
         elif found := by_oid[item.classid, item.objid] if not item.objsubid else set():

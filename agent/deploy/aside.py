@@ -13,8 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from agent import sql
 from agent.core import aside as core
 from agent.core import backups
@@ -23,6 +21,7 @@ from agent.core.aside import Aside
 from agent.core.backups import Manifest, OutsideObject
 from agent.core.models import BackupRecord, EventKind
 from agent.core.restore_failures import named
+from agent.core.statements import dollar_tag
 from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest, opened
 from agent.deploy.aside_check import Checked, check
@@ -33,7 +32,6 @@ from agent.deploy.restore import refuse_dependents
 from agent.errors import AgentError, StatementError, TargetError
 from agent.ports import Clock, ObjectStore, PgTools, Session, Target
 
-_OUTSIDE = TypeAdapter(list[OutsideObject])
 _PURPOSE = "restore-aside"
 
 
@@ -102,7 +100,7 @@ async def restore_aside(
             clock=clock,
             emit=emit,
             parts=core.divide(listing, manifest, foreign_owners=other.foreign_roles),
-            before=_OUTSIDE.validate_json(await asyncio.to_thread((folder / backups.OUTSIDE).read_bytes)),
+            before=await outside.stored(folder, shared=False),
         )
         checked = await (_fill_empty(work) if other.empty else _replace(work))
     if checked.differences:
@@ -200,7 +198,7 @@ def _first(
     """The statements before the archive."""
 
     def drop(item: OutsideObject) -> str:
-        return item.drop if item.tied or item.kind in outside.FIRST else _attempt(session, item.drop)
+        return item.drop if item.tied or item.kind in outside.FIRST else outside.attempt(session, item.drop)
 
     late = [item for item in dropped if item.kind in outside.FIRST]
     lacking = [name for name in work.manifest.schemas if work.other.lacks(name)]
@@ -209,7 +207,7 @@ def _first(
         *contents,
         *(drop(item) for item in reversed(late)),
         *(session.bind(sql.load("aside/make_schema"), {}, names={"schema": name}) for name in lacking),
-        *(_attempt(session, item.create) for item in made if item.kind in outside.FIRST),
+        *(outside.attempt(session, item.create) for item in made if item.kind in outside.FIRST),
     ]
 
 
@@ -221,7 +219,7 @@ async def _last(session: Session, work: _Work, made: Sequence[OutsideObject]) ->
         for text, adds_key in core.key_statements(script):
             statements.append(_attempt_key(session, text) if adds_key and "NOT VALID" not in text else text)
     late = (item for item in made if item.kind not in outside.FIRST)
-    statements += (item.create if item.tied else _attempt(session, item.create) for item in late)
+    statements += (item.create if item.tied else outside.attempt(session, item.create) for item in late)
     history = work.folder / backups.HISTORY_SQL
     if await asyncio.to_thread(history.exists):
         statements += [sql.load("history/create"), await asyncio.to_thread(history.read_text)]
@@ -230,13 +228,8 @@ async def _last(session: Session, work: _Work, made: Sequence[OutsideObject]) ->
     return [*statements, sql.load("restore/reload")]
 
 
-def _attempt(session: Session, statement: str) -> str:
-    text = sql.load("aside/attempt").replace("{tag}", core.dollar_tag(statement))
-    return session.bind(text, {"statement": statement})
-
-
 def _attempt_key(session: Session, statement: str) -> str:
-    text = sql.load("aside/attempt_key").replace("{tag}", core.dollar_tag(statement))
+    text = sql.load("aside/attempt_key").replace("{tag}", dollar_tag(statement))
     return session.bind(text, {"statement": statement, "unchecked": f"{statement} NOT VALID"})
 
 
@@ -306,7 +299,7 @@ async def _undo(work: _Work) -> None:
     async with work.target.session(purpose=_PURPOSE) as session:
         await end_leftovers(session, work.clock, work.emit)
         await session.run_many([sql.load("aside/session")])
-        now = await outside.read_outside(session, work.other.scope)
+        now = await outside.read_outside(session, work.other.scope, shared=False)
         dropped, made = backups.outside_changes(work.other.outside, now)
         late = [item for item in dropped if item.kind in outside.FIRST]
         contents = await session.rows(sql.load("restore/contents"), {"schemas": list(work.other.scope)})

@@ -14,7 +14,7 @@ from agent.core.backups import Manifest, OutsideObject
 from agent.core.models import EventKind, Snapshot, TableMark
 from agent.deploy import outside
 from agent.deploy.emitter import Emit, tell
-from agent.deploy.snapshot import read_catalog, read_history, tables_asked
+from agent.deploy.snapshot import read_catalog, read_history, read_sequences, tables_asked
 from agent.ports import Clock, Row, Session, Target
 
 
@@ -59,7 +59,7 @@ async def check(
         for row in await session.rows(sql.load("restore/tables"), scope):
             await session.run(sql.load("restore/analyze"), names={"table": (row["schema"], row["name"])})
         after = await _snapshot(session, manifest, marks, clock)
-        missing = core.missing(before, await outside.read_outside(session, manifest.schemas))
+        missing = core.missing(before, await outside.read_outside(session, manifest.schemas, shared=False))
         keys = {
             row["identity"]: row["name"]
             for row in await session.rows(sql.load("aside/unchecked_keys"), {"keys": list(manifest.untied_keys)})
@@ -119,14 +119,11 @@ async def _marks(
 
 async def _snapshot(session: Session, manifest: Manifest, marks: dict[str, TableMark], clock: Clock) -> Snapshot:
     async with session.transaction(read_only=True, repeatable=True):
-        args = {"schemas": list(manifest.schemas)}
         return Snapshot(
             taken_at=clock.now(),
             tables=marks,
             catalog=await read_catalog(session, manifest.schemas),
-            sequences={
-                row["name"]: row["last_value"] for row in await session.rows(sql.load("snapshot/sequences"), args)
-            },
+            sequences=await read_sequences(session, manifest.schemas),
             history=tuple(row.version for row in await read_history(session)),
         )
 

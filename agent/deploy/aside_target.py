@@ -112,7 +112,7 @@ async def survey(session: Session, manifest: Manifest, *, schemas: tuple[str, ..
             hint="Name an empty database (a new Supabase project is empty), or give --overwrite: what its application "
             "schemas hold, and its migration history, is then replaced.",
         )
-    now = await outside.read_outside(session, scope)
+    now = await outside.read_outside(session, scope, shared=False)
     return Other(facts=facts, scope=scope, outside=now, empty=not held)
 
 

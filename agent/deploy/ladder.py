@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from agent import sql
@@ -11,7 +10,7 @@ from agent.core.models import EventKind, Failure, Severity, TableMark
 from agent.core.runbook import Script
 from agent.deploy.deps import Run, Stop
 from agent.deploy.migrate import SINGLY, check, transactional
-from agent.deploy.snapshot import application_schemas, take_snapshot
+from agent.deploy.snapshot import advance_sequences, application_schemas, take_snapshot
 from agent.errors import AgentError, TargetError
 from agent.ports import Row, Session
 
@@ -98,6 +97,9 @@ async def _files(run: Run, session: Session) -> list[Row]:
 def report_rung(run: Run, rung: int, name: str, found: Differences | None, *, message: str = "") -> bool:
     """Record how a rung ended; True if the database is proven to be as before."""
     proven = found is not None and found.none
+    for identity in found.lost if found else ():
+        gone = f"the {identity.replace(':', ' ', 1)} is gone: no backup holds it, and no query could use it"
+        run.emitter.emit(EventKind.LOG, gone, severity=Severity.WARNING)
     run.emitter.emit(
         EventKind.RUNG,
         message or (f"{name}: the database equals the snapshot" if proven else f"{name}: not as before"),
@@ -124,7 +126,7 @@ async def rollback_rung(run: Run, session: Session) -> tuple[bool, Differences, 
     found = await compare(run, session)
     if found.sequences:
         assert run.before is not None  # noqa: S101 - set before migrate
-        await session.rows(sql.load("snapshot/advance_sequences"), {"values": json.dumps(run.before.sequences)})
+        await session.run(advance_sequences(session, run.before))
         found = await compare(run, session)
     in_doubt = await run.deps.store.get_evidence(run.deploy_id, SINGLY) is not None
     if not (found.catalog or found.history or in_doubt):

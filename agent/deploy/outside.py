@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,7 +11,10 @@ from pydantic import TypeAdapter
 
 from agent import sql
 from agent.core.backups import OUTSIDE, OutsideObject
-from agent.ports import Session
+from agent.core.catalog import CatalogObject
+from agent.core.statements import dollar_tag
+from agent.deploy.snapshot import read_beyond_schemas
+from agent.ports import Row, Session
 
 # In the order in which they are made; they are dropped the other way round.
 _QUERIES = (
@@ -25,17 +28,23 @@ _QUERIES = (
     "event_triggers",
     "default_privileges",
 )
+_SHARED = ("foreign", "roles", "role_settings", "memberships", "database")
+_OWN_WAY = frozenset({"owner", "comment", "label", "acl", "connection limit"})
 _LIST = TypeAdapter(list[OutsideObject])
 
-FIRST = frozenset({"extension"})  # before the schemas' contents: types and functions may come from them
+FIRST = frozenset(
+    {"extension", "foreign data wrapper", "foreign server", "user mapping", "role", "membership", "database"}
+)
+"""Kinds that come before the schemas' contents: types may be an extension's, tables a server's, and owned by a role."""
 
 
-async def read_outside(session: Session, schemas: Sequence[str]) -> list[OutsideObject]:
+async def read_outside(session: Session, schemas: Sequence[str], *, shared: bool = True) -> list[OutsideObject]:
     """All such objects, in the order in which they can be made.
 
     Args:
         session: inside a transaction, where they must agree with a snapshot.
         schemas: the application's.
+        shared: also those that are the database's or the server's.
     """
     found = []
     async with qualified_names(session):
@@ -43,6 +52,7 @@ async def read_outside(session: Session, schemas: Sequence[str]) -> list[Outside
             found += await session.rows(sql.load(f"backup/outside/{name}"), {"schemas": list(schemas)})
         if await session.value(sql.load("backup/outside/cron_exists")):
             found += await session.rows(sql.load("backup/outside/cron_jobs"))
+        others = await _read_shared(session, schemas) if shared else []
     return [
         OutsideObject(
             kind=row["kind"],
@@ -54,12 +64,64 @@ async def read_outside(session: Session, schemas: Sequence[str]) -> list[Outside
             objid=row.get("objid", 0),
         )
         for row in found
-    ]
+    ] + others
 
 
-async def stored(folder: Path) -> list[OutsideObject]:
-    """All such objects of a backup, from its files."""
-    return _LIST.validate_json(await asyncio.to_thread((folder / OUTSIDE).read_bytes))
+async def _read_shared(session: Session, schemas: Sequence[str]) -> list[OutsideObject]:
+    """What is the database's or the server's; SQL that is refused leaves it as it is, for the comparison to name."""
+    found = []
+    for name in _SHARED:
+        for row in await session.rows(sql.load(f"backup/outside/{name}"), {}):
+            create = _with_options(session, row) if row.get("options") is not None else row["create_sql"]
+            found.append(
+                OutsideObject(
+                    kind=row["kind"],
+                    name=row["name"],
+                    create=attempt(session, create),
+                    drop=attempt(session, row["drop_sql"]),
+                    classid=row.get("classid", 0),
+                    objid=row.get("objid", 0),
+                    shared=True,
+                    replaces=row["replaces"],
+                )
+            )
+    for item in await read_beyond_schemas(session, schemas):
+        found += _settings(session, item)
+    return found
+
+
+def _settings(session: Session, item: CatalogObject) -> Iterator[OutsideObject]:
+    """Owner, comment and privileges of what has a place in no schema; what an event trigger has is in its SQL."""
+    for name, statement in item.settings.items():
+        if name not in _OWN_WAY or item.kind == "event trigger":
+            continue
+        yield OutsideObject(
+            kind=item.kind,
+            name=f"{item.identity.partition(':')[2]}: {name}",
+            create=attempt(session, statement),
+            drop=attempt(session, item.clear.get(name, "")),
+            shared=True,
+        )
+
+
+def _with_options(session: Session, row: Row) -> str:
+    """SQL that makes what has options, or gives the one that is there those that it should have."""
+    words = {name: row[name] for name in ("options", "present_sql", "create_sql", "alter_sql")}
+    return session.bind(sql.load("backup/set_options").replace("{tag}", dollar_tag(*words.values())), words)
+
+
+def attempt(session: Session, statement: str) -> str:
+    """The same, but what the server refuses is left out; "" stays that."""
+    if not statement:
+        return ""
+    text = sql.load("backup/attempt").replace("{tag}", dollar_tag(statement))
+    return session.bind(text, {"statement": statement})
+
+
+async def stored(folder: Path, *, shared: bool = True) -> list[OutsideObject]:
+    """All such objects of a backup, from its files; `shared` as of `read_outside`."""
+    items = _LIST.validate_json(await asyncio.to_thread((folder / OUTSIDE).read_bytes))
+    return [item for item in items if shared or not item.shared]
 
 
 @asynccontextmanager
@@ -74,6 +136,8 @@ def script(items: Iterable[OutsideObject], *, purpose: str) -> str:
     """The objects as a psql script: for people, and for a database that may have some of them already."""
     lines = [f"-- {purpose}"]
     for item in items:
+        if item.shared:
+            continue
         lines.append(f"\n-- {item.kind}: {' '.join(item.name.split())}")
         if item.kind == "publication":
             lines.append(

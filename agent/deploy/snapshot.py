@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -15,17 +16,18 @@ from agent import sql
 from agent.core import backups
 from agent.core.catalog import CatalogObject, known
 from agent.core.managed import MANAGED_SCHEMAS
-from agent.core.models import Snapshot, TableMark
+from agent.core.models import SequencePlace, Snapshot, TableMark
 from agent.core.planning import HistoryRow
 from agent.core.preflight import PreflightLimits
 from agent.core.preflight import history as judge_history
 from agent.core.runbook import Runbook
-from agent.core.statements import unquoted
+from agent.core.statements import dollar_tag, unquoted
 from agent.deploy.checks import read_values
 from agent.errors import BackupError, PreflightError, TargetError
 from agent.ports import Params, Row, Session, Target
 
 _OBJECTS = TypeAdapter(list[CatalogObject])
+_READ_AT_ONCE = 200  # sequences in one query
 _ARMS = (
     "schemas",
     "relations",
@@ -55,6 +57,31 @@ async def application_schemas(session: Session, chosen: Sequence[str]) -> tuple[
     return tuple(row["name"] for row in rows)
 
 
+async def read_sequences(session: Session, schemas: Sequence[str]) -> dict[str, SequencePlace]:
+    """Where the sequences stand that can be read, by qualified name."""
+    found = {}
+    unused = []
+    for row in await session.rows(sql.load("snapshot/sequences"), {"schemas": list(schemas)}):
+        if row["last_value"] is not None:
+            found[row["name"]] = SequencePlace(last=row["last_value"], called=True, step=row["increment_by"])
+        elif row["readable"]:
+            unused.append(row)
+    for start in range(0, len(unused), _READ_AT_ONCE):
+        query = "\nUNION ALL\n".join(row["query"] for row in unused[start : start + _READ_AT_ONCE])
+        for row in await session.rows(query):
+            found[row["name"]] = SequencePlace(
+                last=row["last_value"], called=row["is_called"], step=row["increment_by"]
+            )
+    return found
+
+
+def advance_sequences(session: Session, before: Snapshot) -> str:
+    """SQL that sets sequences that would give again what they gave before to where they stood."""
+    values = json.dumps(before.sequences)
+    text = sql.load("snapshot/advance_sequences").replace("{tag}", dollar_tag(values))
+    return session.bind(text, {"values": values})
+
+
 async def read_history(session: Session) -> tuple[HistoryRow, ...]:
     """What the history table says is applied; nothing if there is no such table.
 
@@ -78,10 +105,10 @@ async def read_history(session: Session) -> tuple[HistoryRow, ...]:
     )
 
 
-def _objects(columns: str) -> str:
+def _objects(columns: str, arms: Sequence[str] = _ARMS) -> str:
     """The query of all objects; it asks for the columns in `sql/catalog/<columns>.sql`."""
-    arms = "\nUNION ALL\n".join(sql.load(f"catalog/objects/{arm}") for arm in _ARMS)
-    return sql.load("catalog/objects").replace("{arms}", arms).replace("{columns}", sql.load(f"catalog/{columns}"))
+    text = "\nUNION ALL\n".join(sql.load(f"catalog/objects/{arm}") for arm in arms)
+    return sql.load("catalog/objects").replace("{arms}", text).replace("{columns}", sql.load(f"catalog/{columns}"))
 
 
 async def read_catalog(session: Session, schemas: Sequence[str]) -> dict[str, str]:
@@ -115,6 +142,17 @@ async def stream_objects(session: Session, schemas: Sequence[str]) -> AsyncItera
     while rows := await session.rows(sql.load("catalog/fetch")):
         yield [_object(row) for row in rows]
     await session.run(sql.load("catalog/close"))
+
+
+async def read_beyond_schemas(session: Session, schemas: Sequence[str]) -> list[CatalogObject]:
+    """What lies in no schema, and the database itself; `needs` are OIDs still.
+
+    Args:
+        session: with a search path under which names come out qualified.
+    """
+    asked = {"schemas": list(schemas), "inside": list(schemas)}
+    rows = await session.rows(_objects("full_columns", ("database", "this_database")), asked)
+    return [_object(row) for row in rows]
 
 
 async def write_catalog(session: Session, schemas: Sequence[str], file: Path) -> None:
@@ -228,7 +266,6 @@ async def take_snapshot(
     """
     values = await read_values(session, runbook.snapshot) if runbook else {}
     args = {"schemas": list(schemas)}
-    sequences = {row["name"]: row["last_value"] for row in await session.rows(sql.load("snapshot/sequences"), args)}
     others = [row["name"] for row in await session.rows(sql.load("catalog/other_schemas"), args)]
     catalog, outside = await _read_catalogs(session, schemas, others)
     outside |= await _read_outside(session, others)
@@ -238,7 +275,7 @@ async def take_snapshot(
         values=values,
         tables=await read_marks(session, schemas) if tables is None else dict(tables),
         catalog=catalog,
-        sequences=sequences,
+        sequences=await read_sequences(session, schemas),
         history=tuple(row.version for row in history),
         outside=outside,
         outside_tables=await _read_outside_marks(session, others),

@@ -23,7 +23,15 @@ from agent.deploy.carrying import Batch
 from agent.deploy.deps import Run
 from agent.deploy.restore import history_rows, script
 from agent.deploy.salvage import deploy_wrote
-from agent.deploy.snapshot import application_schemas, backup_catalog, proof, read_marks, read_objects, schemas_of
+from agent.deploy.snapshot import (
+    advance_sequences,
+    application_schemas,
+    backup_catalog,
+    proof,
+    read_marks,
+    read_objects,
+    schemas_of,
+)
 from agent.ports import Session
 
 ORPHANED = "DA003"  # raised by sql/undo/orphans.sql and sql/undo/key.sql
@@ -111,7 +119,7 @@ async def compose(run: Run, session: Session, *, manifest: Manifest, folder: Pat
                 *(item.create for item in again if item.kind not in first),
                 session.bind(sql.load("undo/orphans"), {"tables": case.loaded}),
                 *(_key(session, text, case.before[name].parent) for name, text in made.keys.items()),
-                session.bind(sql.load("snapshot/advance_sequences"), {"values": json.dumps(run.before.sequences)}),
+                advance_sequences(session, run.before),
                 await history_rows(session, folder),
                 proof(session, run.before, only=case.loaded),
                 sql.load("restore/reload"),

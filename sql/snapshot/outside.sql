@@ -4,7 +4,7 @@
 SELECT identity, md5(definition) AS digest FROM (
 SELECT 'role:' || quote_ident(r.rolname) AS identity,
   concat_ws('|', r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication, r.rolbypassrls,
-    r.rolconnlimit, extract(epoch FROM r.rolvaliduntil), shobj_description(r.oid, 'pg_authid')) AS definition
+    r.rolconnlimit, extract(epoch FROM coalesce(r.rolvaliduntil, 'infinity')), shobj_description(r.oid, 'pg_authid')) AS definition
 FROM pg_roles AS r
 WHERE r.rolname !~ '^(pg_|cli_login_)'
 UNION ALL

@@ -156,6 +156,27 @@ def test_only_what_differs_or_is_tied_is_made_again():
     assert [item.create for item in made] == ["make gone", "make altered", "make tied"]
 
 
+def shared(name: str, create: str = "make", drop: str = "drop") -> OutsideObject:
+    return OutsideObject(kind="role", name=name, create=create, drop=drop, shared=True, replaces=True)
+
+
+def test_what_can_be_set_right_where_it_is_does_not_go_first():
+    dropped, made = outside_changes([shared("altered"), shared("gone")], [shared("altered", "other"), shared("new")])
+    assert [item.name for item in dropped] == ["new"]
+    assert [item.name for item in made] == ["altered", "gone"]
+
+
+def test_what_holds_a_secret_is_neither_made_nor_dropped_unless_it_is_new():
+    dropped, made = outside_changes([shared("kept", ""), shared("gone", "")], [shared("kept", ""), shared("new", "")])
+    assert [item.name for item in dropped] == ["new"]
+    assert made == []
+    assert outside_changes([shared("kept", "")], [shared("kept", "now told")]) == ([], [])
+
+
+def test_a_backup_of_an_earlier_version_says_nothing_of_roles_and_servers():
+    assert outside_changes([thing("same")], [thing("same"), shared("there")]) == ([], [])
+
+
 _THINGS = st.lists(
     st.builds(
         thing,

@@ -6,6 +6,7 @@
 -- Fails: no                  (optional: the last migration fails by itself)
 -- As: supabase_admin         (optional: the role that deploys; postgres)
 -- Defect [(rung 4)]: …       (optional: it does not hold yet, and why)
+-- Loses (rung 4): …          (optional: the one difference that there must be; it is told)
 -- [before] or [before as supabase_admin]: SQL, as often as needed
 -- [migration]: one migration file, as often as needed
 """
@@ -28,7 +29,7 @@ RUNGS = (4, 3)
 
 _SECTION = re.compile(r"^-- \[(before|migration)(?: as (\w+))?\]\n", re.MULTILINE)
 _HEADER = re.compile(
-    r"^-- (Why|Wild|Strategy|Fails|As|Defect(?: \(rung \d\))?): ((?:.*\n)(?:--   .*\n)*)", re.MULTILINE
+    r"^-- (Why|Wild|Strategy|Fails|As|(?:Defect|Loses)(?: \(rung \d\))?): ((?:.*\n)(?:--   .*\n)*)", re.MULTILINE
 )
 
 
@@ -46,6 +47,11 @@ class Case:
     def defect(self, rung: int) -> str:
         """Why the case does not hold yet with this rung; empty: it must."""
         return self.header.get("Defect", "") or self.header.get(f"Defect (rung {rung})", "")
+
+    def losses(self, rung: int) -> list[str]:
+        """What that rung may not bring back."""
+        lost = self.header.get(f"Loses (rung {rung})", "")
+        return [lost] if lost else []
 
     def text(self) -> str:
         """The case as a file of the corpus."""

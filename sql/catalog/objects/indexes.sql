@@ -1,5 +1,6 @@
--- Indexes; one that belongs to a constraint, or to a partitioned table's index, goes with that.
-SELECT 'index:' || i.indexrelid::regclass, 'index', 'pg_class'::regclass::oid, i.indexrelid, 0,
+-- Indexes; one that belongs to a constraint, or to a partitioned table's index, goes with that. Invalid ones, such as
+-- CREATE INDEX CONCURRENTLY leaves when it fails, are in no dump (pg_dump.c, getIndexes): they are another kind.
+SELECT state.kind || ':' || i.indexrelid::regclass, state.kind, 'pg_class'::regclass::oid, i.indexrelid, 0,
   coalesce('constraint:' || r.ident || '.' || quote_ident(con.conname), 'relation:' || r.ident),
   concat_ws(' ', pg_get_indexdef(i.indexrelid),
     'TABLESPACE ' || (SELECT quote_ident(t.spcname) FROM pg_tablespace AS t WHERE t.oid = c.reltablespace),
@@ -18,6 +19,9 @@ SELECT 'index:' || i.indexrelid::regclass, 'index', 'pg_class'::regclass::oid, i
 FROM pg_index AS i
 JOIN rel AS r ON r.oid = i.indrelid
 JOIN pg_class AS c ON c.oid = i.indexrelid
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN (i.indisvalid OR r.relkind = 'p') AND i.indisready THEN 'index' ELSE 'invalid index' END AS kind
+) AS state
 LEFT JOIN pg_constraint AS con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x')
 LEFT JOIN LATERAL (
   SELECT

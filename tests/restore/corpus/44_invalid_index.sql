@@ -1,5 +1,6 @@
 -- Why: an index that CREATE INDEX CONCURRENTLY left invalid is in no dump; a deploy must neither repair nor lose it unsaid.
 -- Wild: after every failed CREATE UNIQUE INDEX CONCURRENTLY.
+-- Loses (rung 4): missing: invalid index public.broken
 -- [before]
 CREATE TABLE public.t (id int, body text);
 INSERT INTO public.t VALUES (1, 'a'), (1, 'b');

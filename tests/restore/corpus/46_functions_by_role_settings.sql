@@ -5,4 +5,4 @@ ALTER ROLE authenticator SET pgrst.db_schemas = 'public, api';
 CREATE FUNCTION public.f() RETURNS text LANGUAGE sql AS $$ SELECT current_setting('app.x', true) $$;
 -- [migration]
 ALTER ROLE authenticator SET pgrst.db_schemas = 'public';
-ALTER FUNCTION public.f() SET app.x = 'y';
+ALTER FUNCTION public.f() SET work_mem = '8MB';
