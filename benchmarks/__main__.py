@@ -10,9 +10,10 @@ import asyncio
 import sys
 from dataclasses import replace
 
-from benchmarks import apply, backup, snapshot, startup
+from benchmarks import apply, backup, restore, snapshot, startup
 from benchmarks.data import filled_database
 from benchmarks.figures import Figure, machine, table
+from benchmarks.shop import shop_database
 
 
 async def measure(*, quick: bool) -> list[Figure]:
@@ -23,6 +24,8 @@ async def measure(*, quick: bool) -> list[Figure]:
     async with filled_database(8 if quick else 1024) as (url, size):
         figures += await snapshot.measure(url, size, rounds=rounds)
         figures += await backup.measure(url, size, rounds=rounds)
+    async with shop_database(8 if quick else 1024) as (url, size):
+        figures += await restore.measure(url, size, rounds=rounds)
     return figures
 
 
