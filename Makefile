@@ -25,7 +25,7 @@ demo: .venv/base.installed  ## Run a good and a faulty deploy on a real Postgres
 
 .PHONY: test
 test: .venv/dev.installed tools  ## Run all tests
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: .venv/dev.installed  ## Check style, types and layers
