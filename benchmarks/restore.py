@@ -2,9 +2,9 @@
 
     python -m benchmarks.restore [--megabytes 1024] [--rounds 5]
 
-The full restore is `restore_in_place` as a whole, into the database that still holds everything: the backup's files are
-checked, what is there is dropped, restored and analysed. The peer finds a database that was emptied before, which is not
-counted. Both are of the same data: about twenty tables with foreign keys and indexes.
+The full restore is `restore_in_place` as a whole, into the database that still holds everything: the backup's files
+are checked, what is there is dropped, restored and analysed. The peer finds a database that was emptied before, which
+is not counted. Both are of the same data: twenty tables with foreign keys and indexes.
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ _NARROW_VALUES = """
     '2026-01-01'::timestamptz + i * interval '1 s', (i % 100000) / 100.0, i % 10,
     (ARRAY['new', 'paid', 'sent', 'done', 'returned'])[1 + i % 5]"""
 _WIDE_VALUES = """, gen_random_uuid(), 'title ' || md5(i::text),
-    jsonb_build_object('n', i, 'mood', i % 7, 'text', md5((i + 1)::text)), ARRAY[md5((i % 100)::text), 'tag' || i % 10]"""
+    jsonb_build_object('n', i, 'mood', i % 7, 'text', md5((i + 1)::text)),
+    ARRAY[md5((i % 100)::text), 'tag' || i % 10]"""
 
 
 def count(table: Table, megabytes: int) -> int:

@@ -35,10 +35,11 @@ def as_members(script: str) -> tuple[str, ...]:
 
 
 def reading_checks(catalog: Mapping[str, CatalogObject]) -> list[CatalogObject]:
-    """Checks of tables and domains that call functions of the application.
+    """Checks of tables and domains that call functions of the application which are not declared IMMUTABLE.
 
     Such a function may read tables, and while rows are loaded what it reads is not there yet.
     """
+    reading = {name for name, item in catalog.items() if name.startswith("function:") and not _immutable(item)}
     return [
         item
         for item in catalog.values()
@@ -46,5 +47,10 @@ def reading_checks(catalog: Mapping[str, CatalogObject]) -> list[CatalogObject]:
         and item.drop
         and item.definition.startswith("CHECK ")
         and not item.definition.endswith(" NOT VALID")
-        and any(name.startswith("function:") for name in item.needs)
+        and not reading.isdisjoint(item.needs)
     ]
+
+
+def _immutable(function: CatalogObject) -> bool:
+    head = function.settings.get("source", "").partition("\nAS ")[0]
+    return re.search(r"^ (?:.* )?IMMUTABLE\b", head, re.MULTILINE) is not None

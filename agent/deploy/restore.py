@@ -7,7 +7,7 @@ the server has no room for so many locks it takes several, kept in a journal, so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -15,15 +15,17 @@ from typing import TypedDict
 from agent import sql
 from agent.core import backups as core
 from agent.core import lock_room
-from agent.core.archive_list import Entry, as_listing, entries, fast_order
+from agent.core.archive_list import Entry, as_listing, belongings, entries, fast_order, split_at_rows
 from agent.core.backups import Manifest
+from agent.core.catalog import CatalogObject
 from agent.core.models import BackupRecord, EventKind, Severity
 from agent.core.restore_failures import refuse_newer_server
+from agent.core.restore_sql import as_members, reading_checks
 from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest, opened
 from agent.deploy.carrying import Batch, carry_out, end_leftovers, resume, unfinished
 from agent.deploy.emitter import Emit, tell
-from agent.deploy.snapshot import application_schemas
+from agent.deploy.snapshot import application_schemas, backup_catalog
 from agent.errors import BackupError, TargetError
 from agent.ports import Clock, ObjectStore, PgTools, Session, Target
 
@@ -73,7 +75,7 @@ async def restore_in_place(
         if await unfinished(session) == manifest.id:
             await resume(journal=manifest.id, **common)
         else:
-            plan = await _plan(session, manifest, folder, await tools.listing(folder / core.APPLICATION), last)
+            plan = await _plan(session, tools, manifest, folder, last=last)
             for line in plan.left_alone:
                 tell(emit, clock, EventKind.LOG, f"left alone, since it is not ours: {line}", severity=Severity.WARNING)
             await _run(plan, common, journal=manifest.id)
@@ -87,6 +89,10 @@ async def history_rows(session: Session, folder: Path) -> str:
         return ""
     history = folder / core.HISTORY_SQL
     return await asyncio.to_thread(history.read_text) if history.exists() else sql.load("restore/history")
+
+
+# What must be there before the schemas' contents: types come from extensions, and owners must be let in.
+_EARLY = outside.FIRST | {"schema owner", "schema comment", "schema privileges"}
 
 
 class _Common(TypedDict):
@@ -103,12 +109,18 @@ class _Common(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """What a restore does, in this order: `untie`, `empty` (statements and their locks), `first`, `order`, `last`."""
+    """What a restore does, in the order of these fields.
+
+    SQL of `untie`, `empty` (each statement with its locks) and `first`; the archive's entries `made`; SQL of
+    `unchecked`; the entries `filled`; SQL of `last`. `left_alone` is for people.
+    """
 
     untie: list[str]
     empty: list[tuple[str, int]]
     first: list[str]
-    order: list[Entry]
+    made: Sequence[Entry]
+    unchecked: list[str]
+    filled: Sequence[Entry]
     last: list[str]
     room: int
     to_drop: int
@@ -117,22 +129,38 @@ class _Plan:
     @property
     def locks(self) -> int:
         """Those that it takes in one transaction."""
-        return self.to_drop + lock_room.to_make(self.order)
+        return self.to_drop + lock_room.to_make([*self.made, *self.filled])
 
     def whole(self) -> Batch:
-        """All of it in one transaction."""
-        before = script(*self.untie, *(statement for statement, _ in self.empty), *self.first)
-        return Batch(name="everything", before=before, listing=as_listing(self.order), after=script(*self.last))
+        """All of it in one transaction; rights come last, since an owner may have taken its own away."""
+        rights = [entry for entry in self.made if entry.desc == "ACL"]
+        return Batch(
+            name="everything",
+            before=script(*self.untie, *(statement for statement, _ in self.empty), *self.first),
+            listing=as_listing(entry for entry in self.made if entry.desc != "ACL"),
+            between=script(*self.unchecked),
+            rest=as_listing([*self.filled, *rights]),
+            after=script(*self.last),
+        )
 
     def parts(self) -> list[Batch]:
         """The same in transactions that fit into the server's room for locks."""
         drops = [script(*part) for part in lock_room.cut_drops(self.empty, room=self.room)]
-        makes = [as_listing(part) for part in lock_room.cut(self.order, room=self.room)]
+        made, made_rights = lock_room.rights_apart(self.made)
+        filled, filled_rights = lock_room.rights_apart(self.filled)
+
+        def batches(name: str, entries: Sequence[Entry]) -> list[Batch]:
+            parts = lock_room.cut(entries, room=self.room)
+            return [Batch(name=name, before="", listing=as_listing(part), after="") for part in parts]
+
         return [
             Batch(name="untie", before=script(*self.untie), listing="", after=""),
             *(Batch(name="empty", before=part, listing="", after="") for part in drops),
             Batch(name="extensions", before=script(*self.first), listing="", after=""),
-            *(Batch(name="make", before="", listing=part, after="") for part in makes),
+            *batches("make", made),
+            Batch(name="checks", before=script(*self.unchecked), listing="", after=""),
+            *batches("fill", filled),
+            *batches("rights", [*made_rights, *filled_rights]),
             Batch(name="tie", before="", listing="", after=script(*self.last)),
         ]
 
@@ -161,8 +189,9 @@ async def _run(plan: _Plan, common: _Common, *, journal: str) -> None:
     await carry_out(batches=batches, journal=journal, **common)
 
 
-async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str, last: str) -> _Plan:
+async def _plan(session: Session, tools: PgTools, manifest: Manifest, folder: Path, *, last: str) -> _Plan:
     """Compare what there is with what there was."""
+    listing = await tools.listing(folder / core.APPLICATION)
     [facts] = await session.rows(sql.load("backup/facts"), {"schemas": list(manifest.schemas)})
     refuse_newer_server(manifest, facts["server_major"])
     new = [name for name in await application_schemas(session, ()) if name not in manifest.all_schemas]
@@ -173,24 +202,39 @@ async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str
     left_alone = await session.rows(sql.load("restore/left_alone"), scope)
     now = await outside.read_outside(session, scope["schemas"])
     dropped, made = core.outside_changes(await outside.stored(folder), now)
+    archive = entries(listing)
     chosen = core.choose_entries(
-        listing,
-        existing_schemas=[name for name in manifest.schemas if name in facts["schemas"]],
-        foreign_owners={row["owner"] for row in left_alone},
+        listing, existing_schemas=manifest.schemas, foreign_owners={row["owner"] for row in left_alone}
     )
     lines = set(chosen.split("\n"))
-    drop_schema = sql.load("restore/drop_schema")
+    kept = await session.rows(sql.load("restore/kept"), scope)
+    stays = belongings(archive, _live(archive, {(row["classid"], row["objid"]) for row in kept}))
+    wanted = fast_order(entry for entry in archive if entry.line in lines and entry.dump_id not in stays)
+    order, granted = await _granted_on(tools, folder / core.APPLICATION, wanted)
+    known = await asyncio.to_thread((folder / core.CATALOG).exists)  # not in backups of an earlier version
+    checks = reading_checks(await backup_catalog(folder)) if known else []
+    split = split_at_rows(order)
+    drop_schema, make_schema = sql.load("restore/drop_schema"), sql.load("aside/make_schema")
     return _Plan(
         untie=[item.drop for item in reversed(dropped) if item.kind not in outside.FIRST],
         empty=[(row["statement"], row["locks"]) for row in contents],
         first=[
             *(item.drop for item in reversed(dropped) if item.kind in outside.FIRST),  # contents depend on them
             *(session.bind(drop_schema, {}, names={"schema": name}) for name in new),
-            *(item.create for item in made if item.kind in outside.FIRST),
+            *(
+                session.bind(make_schema, {}, names={"schema": name})
+                for name in manifest.schemas
+                if name not in facts["schemas"]
+            ),
+            *(item.create for item in made if item.kind in _EARLY),
         ],
-        order=fast_order(entry for entry in entries(listing) if entry.line in lines),
+        made=split[0],
+        unchecked=[item.drop for item in checks],
+        filled=split[1],
         last=[
-            *(item.create for item in made if item.kind not in outside.FIRST),
+            *(_checked(session, item) for item in checks),
+            *granted,
+            *(item.create for item in made if item.kind not in _EARLY),
             await history_rows(session, folder),
             sql.load("restore/reload"),
             last,
@@ -199,6 +243,28 @@ async def _plan(session: Session, manifest: Manifest, folder: Path, listing: str
         to_drop=locks["to_drop"],
         left_alone=[f"{row['object']} of {row['owner']}" for row in left_alone],
     )
+
+
+def _live(archive: Sequence[Entry], objects: Collection[tuple[int, int]]) -> set[int]:
+    return {entry.dump_id for entry in archive if (entry.classid, entry.objid) in objects}
+
+
+async def _granted_on(tools: PgTools, archive: Path, order: list[Entry]) -> tuple[list[Entry], tuple[str, ...]]:
+    """Rights that another role than the owner has granted: pg_restore would become that role as only a superuser may.
+
+    Returns:
+        The entries that are left to pg_restore, and SQL for the others.
+    """
+    rights = [entry for entry in order if entry.desc == "ACL"]
+    statements = as_members(await tools.script(archive, as_listing(rights))) if rights else ()
+    return ([entry for entry in order if entry.desc != "ACL"] if statements else order), statements
+
+
+def _checked(session: Session, item: CatalogObject) -> str:
+    """SQL that makes a check again; rows that it does not hold for stay, and the check stays unvalidated."""
+    tried = session.bind(sql.load("restore/check"), {"statement": item.create, "unchecked": f"{item.create} NOT VALID"})
+    made = session.bind(sql.load("restore/do"), {"body": tried})
+    return ";\n".join([made, *item.settings.values()])
 
 
 async def refuse_dependents(session: Session, scope: dict[str, list[str]]) -> None:

@@ -1,6 +1,8 @@
 -- The statements that empty the application's schemas, object by object: not the schemas, not what an extension brought,
--- not what belongs to a role that we cannot act for. CASCADE and IF EXISTS let the order be of no matter; what CASCADE
--- could reach outside these schemas is looked for beforehand (restore/blockers). `locks`: at most so many does one take.
+-- not what goes with its owner (constructors of ranges), not what belongs to a role that we cannot act
+-- for, not what restore/kept names. CASCADE and IF EXISTS let the order be of no matter; what CASCADE
+-- could reach outside these schemas is looked for beforehand (restore/blockers). `relation`: the table that goes; `locks`:
+-- at most so many does one take.
 WITH app AS (
   SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s::text[])
 ), object (place, kind, classid, objid, owner) AS (
@@ -43,10 +45,17 @@ WITH app AS (
   FROM pg_statistic_ext AS o WHERE o.stxnamespace IN (SELECT oid FROM app)
 )
 SELECT format('DROP %%s IF EXISTS %%s CASCADE', o.kind, (pg_identify_object(o.classid, o.objid, 0)).identity) AS statement,
+  CASE WHEN o.kind = 'TABLE' THEN o.objid END AS relation,
   3 + 2 * (SELECT count(*) FROM pg_depend AS d WHERE d.refclassid = o.classid AND d.refobjid = o.objid) AS locks
 FROM object AS o
 WHERE pg_has_role(o.owner, 'USAGE')
   AND NOT EXISTS (
     SELECT FROM pg_depend AS d WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e'
   )
+  AND NOT (o.classid = 'pg_proc'::regclass AND EXISTS (
+    SELECT FROM pg_depend AS d WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'i'
+  ))
+  AND NOT (o.classid = 'pg_proc'::regclass AND EXISTS (
+    SELECT FROM pg_event_trigger AS e WHERE e.evtfoid = o.objid AND NOT pg_has_role(e.evtowner, 'USAGE')
+  ))
 ORDER BY o.place, o.objid

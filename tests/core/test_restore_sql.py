@@ -39,12 +39,21 @@ def item(name: str, definition: str, *needs: str, drop: str = "drop it") -> Cata
     )
 
 
-def test_only_checks_that_call_functions_of_the_application_are_made_again():
+def function(name: str, volatility: str) -> CatalogObject:
+    source = f"CREATE OR REPLACE FUNCTION {name}\n RETURNS boolean\n LANGUAGE sql\n{volatility}AS $$\n IMMUTABLE\n$$"
+    return CatalogObject(identity=f"function:{name}", kind="function", classid=1, objid=1, settings={"source": source})
+
+
+def test_only_checks_that_may_read_tables_are_made_again():
+    reads, pure = "function:public.f(integer)", "function:public.g(integer)"
     items = [
-        item("a", "CHECK (public.f(x))", "function:public.f(integer)"),
+        function("public.f(integer)", " STABLE STRICT\n"),
+        function("public.g(integer)", " IMMUTABLE STRICT\n"),
+        item("a", "CHECK (public.f(x))", "column:x", reads),
         item("b", "CHECK (x > 0)", "column:x"),
-        item("c", "CHECK (public.f(x)) NOT VALID", "function:public.f(integer)"),
-        item("d", "CHECK (public.f(x)) INHERITED", "function:public.f(integer)", drop=""),
-        item("e", "UNIQUE (x)", "function:public.f(integer)"),
+        item("c", "CHECK (public.f(x)) NOT VALID", reads),
+        item("d", "CHECK (public.f(x)) INHERITED", reads, drop=""),
+        item("e", "UNIQUE (x)", reads),
+        item("f", "CHECK (public.g(x))", pure),
     ]
     assert [one.identity for one in reading_checks({one.identity: one for one in items})] == ["a"]
