@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from agent.edges.embedded import EmbeddedPostgres
@@ -21,6 +22,10 @@ from tests.support.needs import cannot_run
 TEMPLATE = "supabase_template"
 _ROOT = Path(__file__).resolve().parent.parent
 _NUMBERS = itertools.count(1)
+
+# Machines are shared: how long an example takes says nothing.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @dataclass(frozen=True, kw_only=True)
