@@ -61,8 +61,8 @@ def rows(w: World) -> None:
 
 
 def rename(w: World) -> None:
-    if found := w.object():
-        kind, name = found
+    if w.objects:
+        kind, name = w.one(w.objects)
         if kind in {"TRIGGER", "POLICY", "RULE"}:
             old, _, where = name.partition(" ON ")
             w.statements.append(f"ALTER {kind} {old} ON {where} RENAME TO {w.name('renamed')}")
@@ -140,8 +140,8 @@ def grant_all(w: World) -> None:
 
 
 def forget(w: World) -> None:
-    if found := w.object():
-        kind, name = found
+    if w.objects:
+        kind, name = w.one(w.objects)
         w.statements.append(f"COMMENT ON {kind} {name} IS NULL")
 
 

@@ -88,6 +88,8 @@ class Table:
     columns: list[Column] = field(default_factory=list)
     key: str = ""
     key_type: str = ""
+    inherited: bool = False  # others have its columns
+    unproven: bool = False  # it has a check that is not valid
 
     def column(self, world: World) -> Column:
         return world.one(self.columns)
@@ -130,11 +132,6 @@ class World:
     def add(self, kind: str, name: str, *statements: str) -> None:
         self.statements += statements
         self.objects.append((kind, name))
-
-    def object(self) -> tuple[str, str] | None:
-        """One of those whose name and comment are the application's."""
-        choices = [(kind, name) for kind, name in self.objects if kind != "EXTENSION"]
-        return self.one(choices) if choices else None
 
     def type(self) -> tuple[str, tuple[str, ...]]:
         """A type of Postgres, or one made here."""
