@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import tracemalloc
 from pathlib import Path
 
 import psycopg
@@ -364,3 +365,27 @@ async def test_an_agent_killed_between_the_parts_is_followed_by_one_that_goes_on
     assert counts[-1] < parts[0] <= counts[-1] + 2  # what was in the pipe when it was killed may have committed
     assert (await many.differences(before)).all == ()
     assert await many.value(journal) is None
+
+
+async def test_a_row_of_200_mb_comes_back_and_the_agent_stays_small(database: Database, tmp_path: Path):
+    megabytes = 200
+    async with kit(database.url, FolderStore(tmp_path / "backups"), tmp_path) as made:
+        await made.run(
+            "CREATE TABLE public.films (id int PRIMARY KEY, film bytea);"
+            "ALTER TABLE public.films ALTER COLUMN film SET STORAGE EXTERNAL;"
+            f"INSERT INTO public.films VALUES (1, convert_to(repeat('0123456789abcdef', {megabytes << 16}), 'UTF8')),"
+            " (2, 'short')"
+        )
+        content = "SELECT array_agg(md5(film) ORDER BY id)::text || sum(length(film)) FROM public.films"
+        whole = await made.value(content)
+        record, before = await made.take()
+        await made.run("UPDATE public.films SET film = 'gone'")
+        tracemalloc.start()
+        try:
+            await made.restore(record)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < megabytes << 19  # half of the row, which as text is twice its size
+        assert (await made.differences(before)).all == ()
+        assert await made.value(content) == whole
