@@ -13,14 +13,15 @@ from agent.core.backups import Manifest
 from agent.core.compare import Differences, content_differences
 from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity
 from agent.core.restore_policy import estimate_seconds
-from agent.core.salvage import Salvage, place
+from agent.core.salvage import place
 from agent.deploy.approval import permitted, rungs_tried
 from agent.deploy.archive import load_manifest, opened
 from agent.deploy.carrying import carry_out
 from agent.deploy.deps import Run, failure_of
 from agent.deploy.ladder import compare, report_rung, shut_out
+from agent.deploy.late import Guard, guard_from_here, keep_late
 from agent.deploy.restore import restore_in_place
-from agent.deploy.salvage import take_salvage
+from agent.deploy.salvage import Taken, new_id, take_salvage
 from agent.deploy.snapshot import proof, read_marks, read_proof, schemas_of
 from agent.deploy.targeted import ORPHANED, NotPossible, Work, compose
 from agent.errors import AgentError, StatementError
@@ -37,7 +38,7 @@ class _Source:
 
     record: BackupRecord
     manifest: Manifest
-    salvage: Salvage | None = None
+    taken: Taken | None = None
 
 
 async def restore(run: Run) -> Failure | None:
@@ -57,6 +58,7 @@ async def restore(run: Run) -> Failure | None:
         source = _Source(record=record, manifest=await load_manifest(run.deps.objects, record))
         session = await shut_out(run)
         noted = bool(await session.value(sql.load("ledger/exists")))
+        await _keep_late(run)  # of a restore that was cut off
     except AgentError as error:
         return failure_of(error)
     tried = await rungs_tried(run)
@@ -87,7 +89,9 @@ async def _targeted(run: Run, source: _Source) -> bool:
         return _not_done(run, TARGETED, f"failed: {error.message}")
     for line in content_differences(run.before.tables, others):
         run.emitter.emit(EventKind.LOG, f"written by others meanwhile: {line}")
-    return report_rung(run, TARGETED, _NAMES[TARGETED], found)
+    proven_whole = report_rung(run, TARGETED, _NAMES[TARGETED], found)
+    await _keep_late(run)
+    return proven_whole
 
 
 async def _carried_out(run: Run, source: _Source) -> Work:
@@ -113,7 +117,7 @@ async def _carried_out(run: Run, source: _Source) -> Work:
                     raise
                 also |= set(json.loads(error.detail))
             else:
-                source.salvage = None  # its rows are nowhere else now: a rung after this one must not replace it
+                source.taken = None  # its rows are nowhere else now: a rung after this one must not replace it
                 return work
     raise NotPossible(f"the application goes on writing rows that point at lost ones: {', '.join(sorted(also))}")
 
@@ -123,7 +127,8 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
     while True:
         session = await run.session()
         async with session.transaction(read_only=True, repeatable=True):
-            work = await _composed(run, session, source, folder, also)
+            guard = await _guard(run, session, source)
+            work = await _composed(run, session, source, folder, also=also, guard=guard)
             await _salvage(run, session, source, work.present)
         asked = run.deps.clock.now()
         await permitted(run, _proposal(run, source, TARGETED, undone=work.undone, tables=work.tables))
@@ -131,9 +136,11 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
             return work
 
 
-async def _composed(run: Run, session: Session, source: _Source, folder: Path, also: Collection[str]) -> Work:
+async def _composed(
+    run: Run, session: Session, source: _Source, folder: Path, *, also: Collection[str], guard: Guard
+) -> Work:
     try:
-        return await compose(run, session, manifest=source.manifest, folder=folder, also=also)
+        return await compose(run, session, manifest=source.manifest, folder=folder, also=also, guard=guard)
     except (NotPossible, AgentError):
         raise
     except Exception as error:
@@ -144,7 +151,8 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
     """Rung 4: the application's schemas, and what hangs on them outside."""
     assert run.before is not None  # noqa: S101 - set before migrate
     try:
-        await _permitted_in_place(run, source)
+        await _keep_late(run)  # of rung 3, if nobody knows how it ended
+        guard = await _permitted_in_place(run, source)
         session = await run.session()
         await restore_in_place(
             target=run.deps.target,
@@ -156,6 +164,7 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
             purpose=run.purpose,
             emit=run.emitter.put,
             last=proof(session, run.before) if noted else "",
+            guard=guard,
         )
         session = await run.session()
         proven = await read_proof(session) if noted else {}
@@ -163,10 +172,12 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
     except AgentError as error:
         _not_done(run, IN_PLACE, f"failed: {error.message}")
         return failure_of(error)
-    return None if report_rung(run, IN_PLACE, _NAMES[IN_PLACE], found) else _not_proven(found)
+    proven_whole = report_rung(run, IN_PLACE, _NAMES[IN_PLACE], found)
+    await _keep_late(run)
+    return None if proven_whole else _not_proven(found)
 
 
-async def _permitted_in_place(run: Run, source: _Source) -> None:
+async def _permitted_in_place(run: Run, source: _Source) -> Guard:
     assert run.before is not None  # noqa: S101 - set before migrate
     deploy = await run.deps.store.get(run.deploy_id)
     undone = tuple(f"migration {version}" for version in deploy.versions)
@@ -175,43 +186,60 @@ async def _permitted_in_place(run: Run, source: _Source) -> None:
         for line in (await compare(run, session)).content:
             run.emitter.emit(EventKind.LOG, f"the restore takes back: {line}", severity=Severity.WARNING)
         async with session.transaction(read_only=True, repeatable=True):
+            guard = await _guard(run, session, source)
             await _salvage(run, session, source, None)
         asked = run.deps.clock.now()
         await permitted(run, _proposal(run, source, IN_PLACE, undone=undone, tables=run.before.tables))
         if (run.deps.clock.now() - asked).total_seconds() < run.deps.options.poll_s:
-            return
+            return guard
 
 
 async def _salvage(run: Run, session: Session, source: _Source, tables: Collection[str] | None) -> None:
     """Keep what the application wrote, in place of what was kept for a try before this one."""
-    earlier, source.salvage = (
-        source.salvage,
-        await take_salvage(
-            session=session,
-            objects=run.deps.objects,
-            manifest=source.manifest,
-            options=run.deps.backup,
-            deploy_id=run.deploy_id,
-            tables=tables,
-            clock=run.deps.clock,
-            emit=run.emitter.put,
-        ),
+    earlier = source.taken
+    source.taken = await take_salvage(
+        session=session,
+        objects=run.deps.objects,
+        manifest=source.manifest,
+        options=run.deps.backup,
+        deploy_id=run.deploy_id,
+        tables=tables,
+        clock=run.deps.clock,
+        emit=run.emitter.put,
     )
-    if earlier is not None:
-        await run.deps.objects.delete(place(earlier))
+    if earlier is not None and earlier.salvage is not None:
+        await run.deps.objects.delete(place(earlier.salvage))
+
+
+async def _guard(run: Run, session: Session, source: _Source) -> Guard:
+    salvage = new_id(run.deps.clock)
+    return await guard_from_here(session, salvage=salvage, deploy_id=run.deploy_id, backup_id=source.manifest.id)
+
+
+async def _keep_late(run: Run) -> None:
+    """What was written after the salvage, and noted by the restore."""
+    await keep_late(
+        await run.session(),
+        objects=run.deps.objects,
+        options=run.deps.backup,
+        project=run.deps.options.project,
+        clock=run.deps.clock,
+        emit=run.emitter.put,
+    )
 
 
 def _proposal(run: Run, source: _Source, rung: int, *, undone: Iterable[str], tables: Iterable[str]) -> Proposal:
     assert run.before is not None  # noqa: S101 - set before migrate
     sizes = {name: mark.bytes for name, mark in run.before.tables.items()}
-    salvage, again = source.salvage, tuple(tables)
+    taken, again = source.taken, tuple(tables)
+    salvage = taken.salvage if taken else None
     return Proposal(
         rung=rung,
         backup_id=source.record.id,
         undone=tuple(undone),
         tables=again,
         rows_salvaged=salvage.rows if salvage else 0,
-        lost_unknown=salvage is not None and any(one.deletes_unknown for one in salvage.tables),
+        lost_unknown=taken is not None and taken.others,
         seconds=estimate_seconds(source.manifest, sizes, again),
     )
 

@@ -7,10 +7,10 @@ the server has no room for so many locks it takes several, kept in a journal, so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from agent import sql
 from agent.core import backups as core
@@ -25,6 +25,7 @@ from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest, opened
 from agent.deploy.carrying import Batch, carry_out, end_leftovers, resume, unfinished
 from agent.deploy.emitter import Emit, tell
+from agent.deploy.late import Guard
 from agent.deploy.snapshot import application_schemas, backup_catalog
 from agent.errors import BackupError, TargetError
 from agent.ports import Clock, ObjectStore, PgTools, Session, Target
@@ -41,15 +42,18 @@ async def restore_in_place(
     purpose: str,
     emit: Emit,
     last: str = "",
+    guard: Guard | None = None,
 ) -> None:
     """Bring the application's schemas back to a backup.
 
-    What the application wrote since is lost. Sessions of the agent that still do something in the database are ended
-    first. Whoever else holds a lock is waited for, `lock_attempts` times `lock_timeout_s`, and named.
+    What the application wrote since is lost, but for what salvage and guard keep. Sessions of the agent that still do
+    something in the database are ended first. Whoever else holds a lock is waited for, `lock_attempts` times
+    `lock_timeout_s`, and named.
 
     Args:
         purpose: the sessions' name, as in `Target.connect`.
         last: SQL that ends the restore's transaction.
+        guard: keeps what is written until the restore has its locks.
 
     Raises:
         BackupError: `backup.damaged` and its kin: the backup cannot be used.
@@ -75,7 +79,7 @@ async def restore_in_place(
         if await unfinished(session) == manifest.id:
             await resume(journal=manifest.id, **common)
         else:
-            plan = await _plan(session, tools, manifest, folder, last=last)
+            plan = await _plan(session, tools, manifest, folder, last=last, guard=guard)
             for line in plan.left_alone:
                 tell(emit, clock, EventKind.LOG, f"left alone, since it is not ours: {line}", severity=Severity.WARNING)
             await _run(plan, common, journal=manifest.id)
@@ -107,16 +111,25 @@ class _Common(TypedDict):
     emit: Emit
 
 
+class _Drop(NamedTuple):
+    """A statement; `table`: the OID of the one that it drops."""
+
+    statement: str
+    table: int | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
     """What a restore does, in the order of these fields.
 
     SQL of `untie`, `empty` (each statement with its locks) and `first`; the archive's entries `made`; SQL of
     `unchecked`; the entries `filled`; SQL of `last`. `left_alone` is for people.
+    `guard` makes the SQL that comes before tables, by OID, are emptied.
     """
 
     untie: list[str]
-    empty: list[tuple[str, int]]
+    guard: Callable[[list[int]], str]
+    empty: list[tuple[_Drop, int]]
     first: list[str]
     made: Sequence[Entry]
     unchecked: list[str]
@@ -136,7 +149,7 @@ class _Plan:
         rights = [entry for entry in self.made if entry.desc == "ACL"]
         return Batch(
             name="everything",
-            before=script(*self.untie, *(statement for statement, _ in self.empty), *self.first),
+            before=script(*self.untie, self._emptied([drop for drop, _ in self.empty]), *self.first),
             listing=as_listing(entry for entry in self.made if entry.desc != "ACL"),
             between=script(*self.unchecked),
             rest=as_listing([*self.filled, *rights]),
@@ -145,7 +158,7 @@ class _Plan:
 
     def parts(self) -> list[Batch]:
         """The same in transactions that fit into the server's room for locks."""
-        drops = [script(*part) for part in lock_room.cut_drops(self.empty, room=self.room)]
+        drops = [self._emptied(part) for part in lock_room.cut_drops(self.empty, room=self.room)]
         made, made_rights = lock_room.rights_apart(self.made)
         filled, filled_rights = lock_room.rights_apart(self.filled)
 
@@ -163,6 +176,10 @@ class _Plan:
             *batches("rights", [*made_rights, *filled_rights]),
             Batch(name="tie", before="", listing="", after=script(*self.last)),
         ]
+
+    def _emptied(self, drops: Sequence[_Drop]) -> str:
+        tables = [drop.table for drop in drops if drop.table is not None]
+        return script(self.guard(tables), *(drop.statement for drop in drops))
 
 
 def script(*statements: str) -> str:
@@ -189,7 +206,9 @@ async def _run(plan: _Plan, common: _Common, *, journal: str) -> None:
     await carry_out(batches=batches, journal=journal, **common)
 
 
-async def _plan(session: Session, tools: PgTools, manifest: Manifest, folder: Path, *, last: str) -> _Plan:
+async def _plan(
+    session: Session, tools: PgTools, manifest: Manifest, folder: Path, *, last: str, guard: Guard | None
+) -> _Plan:
     """Compare what there is with what there was."""
     listing = await tools.listing(folder / core.APPLICATION)
     [facts] = await session.rows(sql.load("backup/facts"), {"schemas": list(manifest.schemas)})
@@ -217,7 +236,8 @@ async def _plan(session: Session, tools: PgTools, manifest: Manifest, folder: Pa
     drop_schema, make_schema = sql.load("restore/drop_schema"), sql.load("aside/make_schema")
     return _Plan(
         untie=[item.drop for item in reversed(dropped) if item.kind not in outside.FIRST],
-        empty=[(row["statement"], row["locks"]) for row in contents],
+        guard=lambda tables: guard.script(session, tables) if guard else "",
+        empty=[(_Drop(row["statement"], row["relation"]), row["locks"]) for row in contents],
         first=[
             *(item.drop for item in reversed(dropped) if item.kind in outside.FIRST),  # contents depend on them
             *(session.bind(drop_schema, {}, names={"schema": name}) for name in new),

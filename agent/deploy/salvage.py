@@ -35,6 +35,18 @@ async def deploy_wrote(session: Session, deploy_id: str) -> set[int] | None:
     return None if found["any"] else set(found["tables"])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What there was to keep before a restore.
+
+    `salvage`: None: no row. `others`: somebody but the deploy has committed something since the backup, or may have:
+    rows that they deleted come back.
+    """
+
+    salvage: Salvage | None
+    others: bool
+
+
 async def take_salvage(
     *,
     session: Session,
@@ -45,7 +57,7 @@ async def take_salvage(
     tables: Collection[str] | None,
     clock: Clock,
     emit: Emit,
-) -> Salvage | None:
+) -> Taken:
     """Keep the rows that the database has and the backup has not, but for those that only the deploy can have written.
 
     They are told by the transaction id that each row has. While the deploy's notes of its own ids are there, its rows
@@ -56,9 +68,6 @@ async def take_salvage(
         manifest: of the backup that will be restored, taken from this very server.
         tables: by qualified name, those that will be reloaded or dropped; None: all of the application's.
 
-    Returns:
-        What was kept; None: there was nothing.
-
     Raises:
         BackupError: `backup.disk_full`, `backup.target_failed`, `backup.encryption_failed`; nothing is left behind.
         StatementError: a table cannot be read.
@@ -66,19 +75,19 @@ async def take_salvage(
     if not manifest.snapshot:
         message = f"backup {manifest.id} does not note its snapshot: rows written since are not known, and not kept"
         tell(emit, clock, EventKind.LOG, message, severity=Severity.WARNING)
-        return None
+        return Taken(salvage=None, others=True)
     until = await session.value(sql.load("salvage/now"))
     origins = await _origins(session, manifest, deploy_id, until=until)
     if not origins.others:
-        return None
+        return Taken(salvage=None, others=False)
     message = "others have written since the backup: rows that they deleted come back, and nobody can tell which"
     tell(emit, clock, EventKind.LOG, message, severity=Severity.WARNING)
     await session.run(sql.load("salvage/settings"))
     found = await _counted(session, origins, await _tables(session, manifest, options, origins, tables))
     if not found:
-        return None
+        return Taken(salvage=None, others=True)
     salvage = Salvage(
-        id=f"{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
+        id=new_id(clock),
         project=manifest.project,
         deploy_id=deploy_id,
         backup_id=manifest.id,
@@ -87,17 +96,28 @@ async def take_salvage(
         location="",
         until=until,
     )
-    place = core.place(salvage)
-    salvage = salvage.model_copy(update={"location": f"{objects.label}/{place}"})
-    async with objects.upload(place, work_dir=work_dir(options)) as upload:
-        files = [await _keep(session, upload, options, table.file, rows) for table, rows in found]
-        encryption = options.cipher.name if options.encrypt and options.cipher else ""
-        await upload.publish(core.seal(Stored(salvage=salvage, encryption=encryption, files=tuple(files))))
+    queries = [rows for _, rows in found]
+    salvage = await publish(session, objects, options, salvage, queries)
+    tell_kept(emit, clock, salvage, "which the backup does not have")
+    return Taken(salvage=salvage, others=True)
+
+
+def new_id(clock: Clock) -> str:
+    """An id for a salvage."""
+    return f"{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def tell_kept(emit: Emit, clock: Clock, salvage: Salvage, what: str) -> None:
+    """Tell what is in a salvage.
+
+    Args:
+        what: which rows these are, for the message.
+    """
     tell(
         emit,
         clock,
         EventKind.LOG,
-        f"kept {core.sentence(salvage.tables)}, which the backup does not have, as salvage {salvage.id}",
+        f"kept {core.sentence(salvage.tables)}, {what}, as salvage {salvage.id}",
         severity=Severity.WARNING,
         salvage=salvage.id,
         location=salvage.location,
@@ -105,6 +125,30 @@ async def take_salvage(
         application=salvage.application,
         tables=[table.model_dump(mode="json", exclude={"columns", "file"}) for table in salvage.tables],
     )
+
+
+async def publish(
+    session: Session, objects: ObjectStore, options: BackupOptions, salvage: Salvage, queries: Sequence[str]
+) -> Salvage:
+    """Write a salvage to its place.
+
+    Args:
+        session: in the transaction that the rows were counted in.
+        queries: what reads the rows of each table; the first column says whose the row is.
+
+    Returns:
+        The salvage, with its location.
+
+    Raises:
+        BackupError: as `take_salvage`.
+    """
+    place = core.place(salvage)
+    salvage = salvage.model_copy(update={"location": f"{objects.label}/{place}"})
+    async with objects.upload(place, work_dir=work_dir(options)) as upload:
+        read = zip(salvage.tables, queries, strict=True)
+        files = [await _keep(session, upload, options, table.file, rows) for table, rows in read]
+        encryption = options.cipher.name if options.encrypt and options.cipher else ""
+        await upload.publish(core.seal(Stored(salvage=salvage, encryption=encryption, files=tuple(files))))
     return salvage
 
 
@@ -122,7 +166,13 @@ class _Origins:
 
 async def _origins(session: Session, manifest: Manifest, deploy_id: str, *, until: str) -> _Origins:
     before, now = core.visible(manifest.snapshot), core.visible(until)
-    limits = {"low": before.low, "high": before.high, "running": list(before.running), "next": now.high}
+    limits = {
+        "low": before.low,
+        "high": before.high,
+        "running": list(before.running),
+        "next": now.high,
+        "complete": False,
+    }
     known: Row = _ANYBODYS
     notes: Row = {"replaced": [], "ids": [], "filenodes": []}
     if await session.value(sql.load("ledger/exists")):

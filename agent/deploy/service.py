@@ -21,18 +21,21 @@ from agent.core.models import (
 from agent.core.planning import Plan
 from agent.core.preflight import finding_of
 from agent.core.states import FINAL, State
+from agent.deploy.archive import load_manifest
 from agent.deploy.aside import restore_aside
 from agent.deploy.backup import take_backup
 from agent.deploy.checks import read_values, run_checks
 from agent.deploy.deps import Deps, take_lock
 from agent.deploy.emitter import Emit
 from agent.deploy.events import read_events
+from agent.deploy.late import Guard, keep_late
 from agent.deploy.plan import make_plan
 from agent.deploy.preflight import run_preflight
 from agent.deploy.restore import restore_in_place
+from agent.deploy.salvage import new_id
 from agent.deploy.snapshot import application_schemas, exported, read_history, take_snapshot
 from agent.errors import AgentError, BusyError, InputError, NotFoundError, WaitTimeoutError
-from agent.ports import PgTools, Target
+from agent.ports import PgTools, Session, Target
 
 OPEN_STATES = tuple(sorted(set(State) - FINAL))
 
@@ -143,7 +146,9 @@ async def restore(deps: Deps, name: str, emit: Emit) -> BackupRecord:
     await no_deploy_runs(deps)
     async with deps.target.session(purpose="restore") as session:
         await take_lock(session, deps.clock)
+        await _keep_late(deps, session, emit)  # of a restore that was cut off
         safety = await backup(deps, emit)
+        manifest = await load_manifest(deps.objects, safety)
         await restore_in_place(
             target=deps.target,
             tools=deps.tools,
@@ -153,8 +158,21 @@ async def restore(deps: Deps, name: str, emit: Emit) -> BackupRecord:
             clock=deps.clock,
             purpose="restore",
             emit=emit,
+            guard=Guard(salvage=new_id(deps.clock), deploy_id="", backup_id=safety.id, until=manifest.snapshot),
         )
+        await _keep_late(deps, session, emit)
     return safety
+
+
+async def _keep_late(deps: Deps, session: Session, emit: Emit) -> None:
+    await keep_late(
+        session,
+        objects=deps.objects,
+        options=deps.backup,
+        project=deps.options.project,
+        clock=deps.clock,
+        emit=emit,
+    )
 
 
 async def restore_to(

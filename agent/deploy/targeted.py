@@ -21,6 +21,7 @@ from agent.core.undo import Dependencies, Edge, Undo, pieces, plan_undo
 from agent.deploy import outside
 from agent.deploy.carrying import Batch
 from agent.deploy.deps import Run
+from agent.deploy.late import Guard
 from agent.deploy.restore import history_rows, script
 from agent.deploy.salvage import deploy_wrote
 from agent.deploy.snapshot import (
@@ -48,7 +49,8 @@ class NotPossible(Exception):  # noqa: N818 - the ladder goes on to the next run
 class Work:
     """What a targeted restore does.
 
-    `undone`: for people, a line each. `tables`: those whose rows are loaded again; `present` of them exist.
+    `undone`: for people, a line each. `tables`: those whose rows are loaded again. `present`: those that there are now
+    and that lose rows.
     """
 
     undone: tuple[str, ...]
@@ -73,11 +75,24 @@ class _Case:
         """Tables whose rows are loaded again."""
         return sorted(self.new | self.again)
 
+    @property
+    def losing(self) -> dict[str, int]:
+        """Relations that lose rows, with their OIDs: what goes, made anew or not, and tables that are refilled."""
+        return {
+            _table(name): item.objid
+            for name, item in self.now.items()
+            if name.startswith(_relation(""))
+            and (name not in self.before or name in self.undo.again or _table(name) in self.again)
+        }
 
-async def compose(run: Run, session: Session, *, manifest: Manifest, folder: Path, also: Collection[str]) -> Work:
+
+async def compose(
+    run: Run, session: Session, *, manifest: Manifest, folder: Path, also: Collection[str], guard: Guard
+) -> Work:
     """Find out what has to be done, in the transaction that is open.
 
     Args:
+        guard: keeps what is written until the restore has its locks.
         folder: the backup's files.
         also: tables whose rows are to be loaded again though the deploy has not written to them.
 
@@ -101,11 +116,12 @@ async def compose(run: Run, session: Session, *, manifest: Manifest, folder: Pat
     return Work(
         undone=tuple(sorted({*case.undo.lines, *lines})),
         tables=tuple(case.loaded),
-        present=tuple(name for name in case.loaded if _relation(name) in case.now),
+        present=tuple(case.losing),
         batch=Batch(
             name="targeted",
             before=script(
                 *(item.drop for item in reversed(gone) if item.kind not in first),
+                guard.script(session, case.losing.values()),
                 *case.undo.drops,
                 *(item.drop for item in reversed(gone) if item.kind in first),
                 *case.undo.early,

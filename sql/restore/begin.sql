@@ -1,5 +1,6 @@
 -- First part of the restore's transaction (one script). Replica: no trigger and no event trigger of the application fires.
--- Storage refuses DELETE on its tables without the last setting.
+-- Storage refuses DELETE on its tables without the last setting. What commits while locks are waited for is seen (late rows).
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET LOCAL session_replication_role = replica;
 SET LOCAL client_min_messages = warning;
 SET LOCAL search_path = '';

@@ -40,7 +40,7 @@ class Failed:
             self.deps.target.session(purpose="salvage") as session,
             session.transaction(read_only=True, repeatable=True),
         ):
-            kept = await take_salvage(
+            taken = await take_salvage(
                 session=session,
                 objects=self.deps.objects,
                 manifest=self.manifest,
@@ -50,7 +50,7 @@ class Failed:
                 clock=self.deps.clock,
                 emit=said.append,
             )
-        return kept, said
+        return taken.salvage, said
 
     async def apply(self, **wishes: bool) -> dict[str, dict[str, int]]:
         """Put the only salvage back; per table, what became of its rows."""
