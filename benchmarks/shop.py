@@ -97,6 +97,8 @@ async def shop_database(megabytes: int) -> AsyncIterator[tuple[str, int]]:
     async with embedded_postgres() as server:
         await server.create_database("shop")
         await server.bootstrap_supabase("shop")
+        async with PsycopgTarget(SecretStr(server.admin_url("shop"))).session(purpose="bench") as session:
+            await session.run("GRANT pg_checkpoint TO postgres")
         url = server.url("shop")
         async with PsycopgTarget(SecretStr(url)).session(purpose="bench") as session:
             await fill(session, megabytes)

@@ -19,6 +19,7 @@ from agent.ports import Clock, PgTools, Row, Session, Target
 
 LOCKED = frozenset({"55P03", "40P01"})  # lock_not_available, deadlock_detected
 _OUT_OF_LOCKS = "53200"
+_UNDEFINED = frozenset({"42883", "42P01", "42704", "3F000", "42703"})  # function, table, object, schema, column
 _TRANSACTION_TIMEOUT_SINCE = 17
 _WATCH_EVERY_S = 1.0
 
@@ -139,14 +140,29 @@ class _Carrying:
         async with self.target.session(purpose=self.purpose) as session:
             await end_leftovers(session, self.clock, self.emit)
             begin, lock_timeout = await _begin(session, self.options)
+            path: str = await session.value(sql.load("restore/default_path"))
         for number, (batch, noted) in enumerate(batches, total - len(batches) + 1):
-            await self._one(batch, begin, f"{lock_timeout}\n{batch.after}\n{noted}", part=number > 1)
+            await self._one(batch, begin, f"{lock_timeout}\n{batch.after}\n{noted}", path, part=number > 1)
             if total > 1:
                 message = f"restore: {number} of {total} parts are in"
                 data: dict[str, Any] = {"what": "restore", "phase": batch.name, "done": number, "total": total}
                 tell(self.emit, self.clock, EventKind.PROGRESS, message, **data)
 
-    async def _one(self, batch: Batch, begin: str, after: str, *, part: bool) -> None:
+    async def _one(self, batch: Batch, begin: str, after: str, path: str, *, part: bool) -> None:
+        """Run one batch, first with no search path, as pg_restore does.
+
+        Functions in checks, generated columns and indexes may rely on the path that the application has.
+        """
+        try:
+            await self._attempts(batch, begin, after, "", part=part)
+        except StatementError as error:
+            if error.sqlstate not in _UNDEFINED:
+                raise
+            message = f"something in the database relies on the search path {path}: again with it ({error.message})"
+            tell(self.emit, self.clock, EventKind.LOG, message, severity=Severity.WARNING)
+            await self._attempts(batch, begin, after, path, part=part)
+
+    async def _attempts(self, batch: Batch, begin: str, after: str, path: str, *, part: bool) -> None:
         before = f"{begin}\n{batch.before}"
         for attempt in range(1, self.options.lock_attempts + 1):
             blockers: list[Row] = []
@@ -160,6 +176,7 @@ class _Carrying:
                         between=batch.between,
                         rest=batch.rest,
                         freeze=bool(batch.rest),
+                        search_path=path,
                     )
             except StatementError as error:
                 if error.sqlstate not in LOCKED or attempt == self.options.lock_attempts:

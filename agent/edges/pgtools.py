@@ -222,6 +222,7 @@ class PostgresTools:
         between: str = "",
         rest: str = "",
         freeze: bool = False,
+        search_path: str = "",
     ) -> None:
         """See `ports.PgTools.restore`.
 
@@ -254,6 +255,7 @@ class PostgresTools:
                     psql,
                     list(zip(sources, freezers, strict=False)),
                     scripts=[before, between, after] if rest else [before, after],
+                    search_path=search_path,
                 )
             finally:
                 for program in (psql, *sources):

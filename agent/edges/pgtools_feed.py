@@ -13,6 +13,7 @@ _PIECE = 1 << 18
 _NEWER_SETTINGS = re.compile(rb"^SET transaction_timeout = 0;\n", re.MULTILINE)  # unknown to servers before 17
 _COPY = re.compile(rb'^COPY (?:[^\n"]|"[^"]*")+ FROM stdin(?=;\n)', re.MULTILINE)  # names may hold line breaks
 _MAY_BE_COPY = re.compile(rb"^COPY ", re.MULTILINE)
+_NO_PATH = b"set_config('search_path', '', false)"
 _END_OF_ROWS = b"\n\\.\n"
 
 
@@ -57,12 +58,13 @@ class Freezer:
 
 
 async def feed(
-    psql: Program, sources: Sequence[tuple[Program, Freezer | None]], *, scripts: Sequence[str]
+    psql: Program, sources: Sequence[tuple[Program, Freezer | None]], *, scripts: Sequence[str], search_path: str = ""
 ) -> Program | None:
     """Give psql BEGIN, the scripts with the sources between them, and COMMIT if all of it was well.
 
     Args:
         scripts: one more than sources.
+        search_path: what pg_restore is to set in place of none.
 
     Returns:
         The source that failed; then nothing was committed. How psql fared says its exit code.
@@ -75,7 +77,7 @@ async def feed(
         await sink.drain()
         for (source, freezer), script in zip(sources, scripts[1:], strict=True):
             assert source.process.stdout is not None  # noqa: S101 - likewise
-            await _pass_on(source.process.stdout, sink, freezer)
+            await _pass_on(source.process.stdout, sink, freezer, search_path)
             if await source.process.wait() != 0:
                 return source
             sink.write(f"\n{script}\n".encode())
@@ -90,11 +92,12 @@ async def feed(
     return None
 
 
-async def _pass_on(stream: StreamReader, sink: StreamWriter, freezer: Freezer | None) -> None:
+async def _pass_on(stream: StreamReader, sink: StreamWriter, freezer: Freezer | None, search_path: str) -> None:
+    path = "set_config('search_path', '" + search_path.replace("'", "''") + "', false)"
     head = True
     while piece := await stream.read(_PIECE):
-        if head:
-            piece = _NEWER_SETTINGS.sub(b"", piece, count=1)
+        if head:  # pg_restore writes its settings at once
+            piece = _NEWER_SETTINGS.sub(b"", piece, count=1).replace(_NO_PATH, path.encode(), 1)
             head = False
         sink.write(freezer.feed(piece) if freezer else piece)
         await sink.drain()

@@ -87,6 +87,7 @@ class PgTools(Protocol):
         between: str = "",
         rest: str = "",
         freeze: bool = False,
+        search_path: str = "",
     ) -> None:
         """One transaction: the script `before`, the archive's entries in `listing`, the script `after`.
 
@@ -95,6 +96,7 @@ class PgTools(Protocol):
             rest: more entries.
             freeze: the rows of the last entries are written as COPY FREEZE does: their tables are made or truncated in
                 this transaction.
+            search_path: in force for the archive's entries; their own names need none, functions that they call may.
 
         Raises:
             BackupError: `backup.unreadable`, `backup.connection_lost`; nothing was changed.

@@ -389,3 +389,19 @@ async def test_a_row_of_200_mb_comes_back_and_the_agent_stays_small(database: Da
         assert peak < megabytes << 19  # half of the row, which as text is twice its size
         assert (await made.differences(before)).all == ()
         assert await made.value(content) == whole
+
+
+async def test_what_relies_on_the_search_path_comes_back(rich: Kit):
+    """pg_restore sets none; functions in generated columns and checks that name others without schema then fail."""
+    await rich.run(
+        "CREATE FUNCTION public.plain(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(t)';"
+        "CREATE FUNCTION public.slug(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN plain(t); END';"
+        "CREATE TABLE public.posts (title text CHECK (public.slug(title) <> ''),"
+        " slug text GENERATED ALWAYS AS (public.slug(title)) STORED);"
+        "INSERT INTO public.posts VALUES ('One'), ('Two')"
+    )
+    record, before = await rich.take()
+    await rich.run("DROP TABLE public.posts; DROP FUNCTION public.slug")
+    await rich.restore(record)
+    assert (await rich.differences(before)).all == ()
+    assert any("search path" in event.message for event in rich.events)
