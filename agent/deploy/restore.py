@@ -43,6 +43,7 @@ async def restore_in_place(
     emit: Emit,
     last: str = "",
     guard: Guard | None = None,
+    shared: bool = True,
 ) -> None:
     """Bring the application's schemas back to a backup.
 
@@ -54,6 +55,8 @@ async def restore_in_place(
         purpose: the sessions' name, as in `Target.connect`.
         last: SQL that ends the restore's transaction.
         guard: keeps what is written until the restore has its locks.
+        shared: also what is the database's or the server's, such as settings of roles. Not for an old backup: what
+            people have set since would be lost.
 
     Raises:
         BackupError: `backup.damaged` and its kin: the backup cannot be used.
@@ -79,7 +82,7 @@ async def restore_in_place(
         if await unfinished(session) == manifest.id:
             await resume(journal=manifest.id, **common)
         else:
-            plan = await _plan(session, tools, manifest, folder, last=last, guard=guard)
+            plan = await _plan(session, tools, manifest, folder, last=last, guard=guard, shared=shared)
             for line in plan.left_alone:
                 tell(emit, clock, EventKind.LOG, f"left alone, since it is not ours: {line}", severity=Severity.WARNING)
             await _run(plan, common, journal=manifest.id)
@@ -207,7 +210,7 @@ async def _run(plan: _Plan, common: _Common, *, journal: str) -> None:
 
 
 async def _plan(
-    session: Session, tools: PgTools, manifest: Manifest, folder: Path, *, last: str, guard: Guard | None
+    session: Session, tools: PgTools, manifest: Manifest, folder: Path, *, last: str, guard: Guard | None, shared: bool
 ) -> _Plan:
     """Compare what there is with what there was."""
     listing = await tools.listing(folder / core.APPLICATION)
@@ -219,8 +222,8 @@ async def _plan(
     [locks] = await session.rows(sql.load("restore/locks"), scope)
     contents = await session.rows(sql.load("restore/contents"), scope)
     left_alone = await session.rows(sql.load("restore/left_alone"), scope)
-    now = await outside.read_outside(session, scope["schemas"])
-    dropped, made = core.outside_changes(await outside.stored(folder), now)
+    now = await outside.read_outside(session, scope["schemas"], shared=shared)
+    dropped, made = core.outside_changes(await outside.stored(folder, shared=shared), now)
     archive = entries(listing)
     chosen = core.choose_entries(
         listing, existing_schemas=manifest.schemas, foreign_owners={row["owner"] for row in left_alone}

@@ -159,6 +159,7 @@ async def restore(deps: Deps, name: str, emit: Emit) -> BackupRecord:
             purpose="restore",
             emit=emit,
             guard=Guard(salvage=new_id(deps.clock), deploy_id="", backup_id=safety.id, until=manifest.snapshot),
+            shared=False,
         )
         await _keep_late(deps, session, emit)
     return safety
