@@ -130,9 +130,8 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
             guard = await _guard(run, session, source)
             work = await _composed(run, session, source, folder, also=also, guard=guard)
             await _salvage(run, session, source, work.present)
-        asked = run.deps.clock.now()
-        await permitted(run, _proposal(run, source, TARGETED, undone=work.undone, tables=work.tables))
-        if (run.deps.clock.now() - asked).total_seconds() < run.deps.options.poll_s:
+        waited = await permitted(run, _proposal(run, source, TARGETED, undone=work.undone, tables=work.tables))
+        if not waited:
             return work
 
 
@@ -188,9 +187,8 @@ async def _permitted_in_place(run: Run, source: _Source) -> Guard:
         async with session.transaction(read_only=True, repeatable=True):
             guard = await _guard(run, session, source)
             await _salvage(run, session, source, None)
-        asked = run.deps.clock.now()
-        await permitted(run, _proposal(run, source, IN_PLACE, undone=undone, tables=run.before.tables))
-        if (run.deps.clock.now() - asked).total_seconds() < run.deps.options.poll_s:
+        waited = await permitted(run, _proposal(run, source, IN_PLACE, undone=undone, tables=run.before.tables))
+        if not waited:
             return guard
 
 
