@@ -22,6 +22,7 @@ from statistics import median
 
 from pydantic import SecretStr
 
+from agent.core.compare import differences
 from agent.core.models import BackupRecord, Snapshot
 from agent.deploy.backup import BackupOptions, take_backup
 from agent.deploy.restore import restore_in_place
@@ -81,8 +82,8 @@ class Bench:
     async def same(self) -> None:
         """Raises SystemExit if the database is not as it was: a wrong restore has no speed."""
         now = await _snapshot(self.target)
-        if (now.tables, now.catalog) != (self.before.tables, self.before.catalog):
-            sys.exit("the database is not as it was before the restore")
+        if found := differences(self.before, now).all:
+            sys.exit(f"the database is not as it was before the restore: {'; '.join(found[:5])}")
 
     async def _run(self, statement: str) -> None:
         async with self.target.session(purpose="bench") as session:
