@@ -50,9 +50,6 @@ OUTSIDE = {
     "pg_largeobject": "select lo_from_bytea(0, 'abc');",
     "pg_authid": "alter role hostile_member password 'secret';",
     "role:hostile_role is new": "create role hostile_role;",
-    "membership:authenticator in hostile_member": "grant hostile_member to authenticator;",
-    "settings:hostile_member": "alter role hostile_member set statement_timeout = '9s';",
-    "database:": "do $$ begin execute format('comment on database %I is %L', current_database(), 'x'); end $$;",
     "extensions.mine": "create function extensions.mine() returns int language sql as 'select 1';",
 }
 
