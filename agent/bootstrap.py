@@ -399,7 +399,9 @@ async def running_engine(
 
     async def body(ctx: Ctx) -> str:  # on the engine's own event loop
         async with open_deps(settings) as own:
-            return await run_deploy(ctx, replace(own, moved=lambda: _call_soon(loop, moved)))
+            state = await run_deploy(ctx, replace(own, moved=lambda: _call_soon(loop, moved)))
+        report("deploy ended", {"deploy_id": ctx.deploy_id, "state": state.value})
+        return state
 
     store_url = settings.store_url
     with lock_volume(settings.state_dir):

@@ -26,7 +26,7 @@ from agent.edges.scheduler import Cron, Schedule, Scheduler
 from agent.errors import AgentError, BusyError, NotFoundError, UnfinishedError
 from agent.settings import ScheduleKind, Settings, WatchMode
 from agent.web.app import create_app
-from agent.web.backend import AgentStatus
+from agent.web.backend import ESSENTIAL, AgentStatus
 from agent.web.server import listening
 
 _log = logging.getLogger("agent.serve")
@@ -201,7 +201,7 @@ async def serve(settings: Settings) -> None:
         async with listening(app, host=http.host, port=http.port, local_only=http.token is None) as port:
             _log.info("serving", extra={"host": http.host, "port": port, "project": settings.project})
             async with _beside() as start:
-                start(_reported(lookout.look()))  # meanwhile: the engine takes a second to import
+                looked = start(_reported(lookout.look()))  # meanwhile: the engine takes a second to import
                 changed = asyncio.Event()
 
                 def moved() -> None:
@@ -213,6 +213,7 @@ async def serve(settings: Settings) -> None:
                     start(_look_after_deploys(changed, serving, lookout))
                     serving.begin(supervisor)
                     async with _ticking(settings, deps, supervisor, serving, lookout):
+                        start(_tell_readiness(serving, looked))
                         await stop.wait()
                     serving.end()
                     left = await _stop_deploys(settings, deps, supervisor)
@@ -220,6 +221,13 @@ async def serve(settings: Settings) -> None:
         _log.info("stopped", extra={"undelivered": list(late)})
     if left:
         raise _left_running(left, settings.deploy.cancel_grace_s)
+
+
+async def _tell_readiness(serving: Serving, looked: asyncio.Task[None]) -> None:
+    """Say once in the log what `/readyz` answers as soon as everything has started; later changes are told as such."""
+    await looked
+    missing = {one.name: one.message for one in await serving.conditions() if one.name in ESSENTIAL and not one.ok}
+    _log.info("not ready" if missing else "ready", extra={"missing": missing} if missing else {})
 
 
 async def _look_after_deploys(changed: asyncio.Event, serving: Serving, lookout: Lookout) -> None:
@@ -292,8 +300,7 @@ async def _stop_deploys(settings: Settings, deps: Deps, supervisor: Supervisor) 
     try:
         async with asyncio.timeout(settings.deploy.cancel_grace_s):
             for deploy_id in stopping:
-                final = await service.follow(deps, deploy_id, lambda _: None)
-                _log.info("deploy stopped", extra={"deploy_id": deploy_id, "state": str(final.state)})
+                await service.follow(deps, deploy_id, lambda _: None)
     except TimeoutError:
         return [one for one in [await deps.store.get(deploy_id) for deploy_id in stopping] if not one.is_final]
     return []
@@ -310,15 +317,16 @@ def _left_running(deploys: Sequence[Deploy], grace_s: float) -> UnfinishedError:
 
 
 @asynccontextmanager
-async def _beside() -> AsyncIterator[Callable[[Coroutine[None, None, None]], None]]:
+async def _beside() -> AsyncIterator[Callable[[Coroutine[None, None, None]], asyncio.Task[None]]]:
     """Gives a function that starts something beside the body. It ends with the body; if it fails, so does the body."""
     async with asyncio.TaskGroup() as group:
         tasks: set[asyncio.Task[None]] = set()
 
-        def start(work: Coroutine[None, None, None]) -> None:
+        def start(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
             task = group.create_task(work)
             tasks.add(task)
             task.add_done_callback(tasks.discard)
+            return task
 
         try:
             yield start

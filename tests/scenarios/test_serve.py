@@ -271,7 +271,7 @@ def test_sigterm_stops_a_running_deploy_and_the_next_agent_deploys_it(database, 
     with held(database) as waiting, serving(config) as agent:
         agent.wait_until(waiting)
         assert agent.stop() == 0
-        agent.wait_for("deploy stopped", state="cancelled")
+        agent.wait_for("deploy ended", state="cancelled")
         assert whole(database) == before
 
     with serving(config) as agent:

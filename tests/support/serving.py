@@ -73,16 +73,17 @@ class Agent:
         return answer.json()
 
     def wait_until(self, what: Callable[[], Any]) -> Any:
-        """Ask again until the answer is true; that answer."""
+        """Ask again until the answer is true; that answer. For what the log does not tell: other processes, pages."""
         until = time.monotonic() + PATIENCE_S
         while not (found := what()):
             assert time.monotonic() < until, "".join(self.raw)
             assert self.process.poll() is None, "".join(self.raw)
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two questions: who is asked has no way to call back
         return found
 
     def ready(self) -> Agent:
-        self.wait_until(lambda: self.http.get("/readyz").status_code == 200)
+        self.wait_for("ready")
+        assert self.http.get("/readyz").status_code == 200
         return self
 
     def deploy(self, **order: Any) -> str:
@@ -93,12 +94,15 @@ class Agent:
 
     def ended(self, deploy_id: str) -> dict[str, Any]:
         """Wait until the deploy is final."""
+        if self._listed(deploy_id)["finished_at"] is None:
+            self.wait_for("deploy ended", deploy_id=deploy_id)
+        found = self._listed(deploy_id)
+        assert found["finished_at"] is not None
+        return found
 
-        def look() -> dict[str, Any] | None:
-            [found] = [one for one in self.get("/api/v1/deploys") if one["id"] == deploy_id]
-            return found if found["finished_at"] else None
-
-        return self.wait_until(look)
+    def _listed(self, deploy_id: str) -> dict[str, Any]:
+        [found] = [one for one in self.get("/api/v1/deploys") if one["id"] == deploy_id]
+        return found
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal, and wait for its end; the exit code."""
