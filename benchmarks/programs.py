@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 AGENT = (sys.executable, "-m", "agent")
-_PATIENCE_S = 600
+_PATIENCE_S = 600.0
 _TOKEN = "benchmark-of-the-agent"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -80,7 +81,7 @@ def supabase_cli() -> Path:
 class Serving:
     """A running `deploy-agent serve`. `started`: what it cost until it was ready."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self._process = process
         self._port = port
         self.started = Cost(wall_s=0, cpu_s=0, peak_mib=0)
@@ -95,29 +96,32 @@ class Serving:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
-    def is_ready(self) -> bool:
-        """What an orchestrator's readiness probe is told."""
-        if self._process.poll() is not None:
-            sys.exit(f"serve ended with {self._process.returncode}")
-        try:
-            self.ask("/readyz")
-        except OSError:  # not listening yet, or 503
-            return False
-        return True
+    def wait_for(self, event: str, **fields: str) -> None:
+        """Read the agent's log until it says so.
+
+        Raises:
+            SystemExit: it ended before, or was ended since it took too long.
+        """
+        said: deque[str] = deque(maxlen=20)
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            said.append(line)
+            told = json.loads(line) if line.startswith("{") else {}
+            if told.get("event") == event and fields.items() <= told.items():
+                return
+        sys.exit(f"serve ended before it said {event!r}:\n{''.join(said)}")
 
     def deploy(self, strategy: str) -> Cost:
         """Ask for a deploy and wait for its end: the cost from the request on; memory since the start."""
         before, began = self.cpu_s(), datetime.now(UTC)
         deploy_id = self.ask("/api/v1/deploys", {"strategy": strategy})["id"]
-        until = time.monotonic() + _PATIENCE_S
-        while (deploy := self.ask("/api/v1/deploys?limit=1")[0])["finished_at"] is None:
-            if time.monotonic() > until:
-                sys.exit(f"the deploy is still {deploy['state']} after {_PATIENCE_S} s")
-            time.sleep(0.2)  # another process's work, asked for over HTTP: there is no signal to wait for
+        self.wait_for("deploy ended", deploy_id=deploy_id)
+        cpu_s = self.cpu_s() - before
+        [deploy] = self.ask("/api/v1/deploys?limit=1")
         if deploy["id"] != deploy_id or deploy["state"] != "succeeded":
             sys.exit(f"the deploy ended {deploy['state']}: {deploy['failure']}")
         wall_s = (datetime.fromisoformat(deploy["finished_at"]) - began).total_seconds()
-        return Cost(wall_s=wall_s, cpu_s=self.cpu_s() - before, peak_mib=self.peak_mib())
+        return Cost(wall_s=wall_s, cpu_s=cpu_s, peak_mib=self.peak_mib())
 
     def cpu_s(self) -> float:
         """Processor time so far, of the process and of its children that have ended: proc(5), stat, fields 14 to 17."""
@@ -132,7 +136,7 @@ class Serving:
 
 @contextmanager
 def serving(url: str, *, folder: Path, home: Path) -> Iterator[Serving]:
-    """`deploy-agent serve` on a project folder, ready."""
+    """`deploy-agent serve` on a project folder, ready; its log is read where something is waited for."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     env = environment(home) | {
@@ -140,20 +144,23 @@ def serving(url: str, *, folder: Path, home: Path) -> Iterator[Serving]:
         "DEPLOY_AGENT_STATE_DIR": str(home / "state"),
         "DEPLOY_AGENT_HTTP__PORT": str(port),
         "DEPLOY_AGENT_HTTP__TOKEN": _TOKEN,
+        "DEPLOY_AGENT_LOG__FORMAT": "json",
     }
-    with (home / "serve.log").open("wb") as log:
-        began = time.perf_counter()
-        process = subprocess.Popen([*AGENT, "serve"], cwd=folder, env=env, stdout=log, stderr=log)
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [*AGENT, "serve"], cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    patience = threading.Timer(_PATIENCE_S, process.kill)
+    patience.start()
+    with process:
         try:
             server = Serving(process, port)
-            while not server.is_ready():
-                time.sleep(0.02)
+            server.wait_for("ready")
+            server.ask("/readyz")  # 200, or this raises
             wall_s = time.perf_counter() - began
             server.started = Cost(wall_s=wall_s, cpu_s=server.cpu_s(), peak_mib=server.peak_mib())
             yield server
-        except BaseException:
-            sys.stderr.write((home / "serve.log").read_text()[-4000:])
-            raise
         finally:
+            patience.cancel()
             process.send_signal(signal.SIGTERM)
             process.wait(60)
