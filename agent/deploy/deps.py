@@ -109,7 +109,7 @@ class Run:
         if self._session is None:
             session = await self.deps.target.connect(purpose=self.purpose)
             try:
-                await take_lock(session, self.deps.clock)
+                await take_lock(session, self.deps.clock, take_over=True)
             except BaseException:
                 await session.close()
                 raise
@@ -129,7 +129,7 @@ class Run:
         if await session.in_transaction():
             await session.run("ROLLBACK")
         await session.run(sql.load("target/clean"))
-        await take_lock(session, self.deps.clock)
+        await take_lock(session, self.deps.clock, take_over=True)
         return session
 
     async def drop_session(self) -> None:
@@ -185,20 +185,25 @@ def failure_of(error: AgentError, *, cause: str = "agent", **where: object) -> F
     )
 
 
-async def take_lock(session: Session, clock: Clock, *, attempts: int = 50) -> None:
-    """Take the deploy lock; end what an earlier worker of the same deploy left running.
+async def take_lock(session: Session, clock: Clock, *, take_over: bool = False, attempts: int = 50) -> None:
+    """Take the deploy lock.
+
+    Args:
+        take_over: end the session that holds it if it has the name of this one. Only where that name is nobody
+            else's: a deploy's is its id, so such a session is what an earlier worker of it has left.
+        attempts: how often to try, a tenth of a second apart, after a session was ended.
 
     Raises:
-        BusyError: `busy.locked`.
+        BusyError: `busy.locked`: somebody else holds the lock, and is named.
     """
     for _ in range(attempts):
         if await session.value(sql.load("lock/take")):
             return
         holders = await session.rows(sql.load("lock/holders"))
-        mine = [row for row in holders if row["own"]]
+        mine = [row for row in holders if row["same_name"]] if take_over else []
         if not mine and holders:
             raise BusyError(
-                f"another deploy is running on this database: {_name(holders[0])}",
+                f"another deploy or restore is running on this database: {_name(holders[0])}",
                 code="busy.locked",
                 hint="Wait for it to end, or cancel it where it was started.",
             )

@@ -1,6 +1,6 @@
--- Who holds the deploy lock; `own`: an earlier worker of this very deploy.
+-- Who holds the deploy lock; `same_name`: a session that has the name of this one.
 SELECT a.pid, a.usename, a.application_name, a.client_addr::text AS client, a.backend_start,
-  a.application_name = current_setting('application_name') AS own
+  a.application_name = current_setting('application_name') AS same_name
 FROM pg_locks AS l
 JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1

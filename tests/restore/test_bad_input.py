@@ -218,12 +218,14 @@ async def test_a_missing_or_wrong_age_key(case: Case, key: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["in place", "aside"], indirect=True)
-async def test_a_deploy_is_running_there(case: Case) -> None:
+@pytest.mark.parametrize("who", ["20260101-000000-abcd", "restore"])
+async def test_a_deploy_or_another_restore_is_running_there(case: Case, who: str) -> None:
     async with await psycopg.AsyncConnection.connect(
-        case.aim.url, autocommit=True, application_name="deploy-agent/20260101-000000-abcd"
-    ) as deploy:
-        await deploy.execute("SELECT pg_advisory_lock(x'6465706c6f796131'::bigint)")
-        assert "deploy-agent/20260101-000000-abcd" in await case.refused(11, "busy.locked")
+        case.aim.url, autocommit=True, application_name=f"deploy-agent/{who}"
+    ) as running:
+        await running.execute("SELECT pg_advisory_lock(x'6465706c6f796131'::bigint)")
+        assert f"deploy-agent/{who} of postgres" in await case.refused(11, "busy.locked")
+        await running.execute("SELECT")  # it has not been ended
 
 
 @pytest.mark.parametrize("case", ["in place", "over"], indirect=True)
