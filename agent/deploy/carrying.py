@@ -196,7 +196,7 @@ async def _begin(session: Session, options: BackupOptions) -> tuple[str, str]:
 async def end_leftovers(session: Session, clock: Clock, emit: Emit) -> None:
     """End sessions of the agent that still do something in the database."""
     for row in await session.rows(sql.load("restore/leftover_sessions")):
-        gone = await session.value(sql.load("restore/terminate"), {"pid": row["pid"]})
+        gone = await session.value(sql.load("lock/terminate"), {"pid": row["pid"]})
         message = f"ended session {row['pid']} of {row['application_name']}, which was {row['state']}"
         severity = Severity.INFO if gone else Severity.WARNING
         tell(emit, clock, EventKind.LOG, message, severity=severity, pid=row["pid"])
