@@ -177,9 +177,11 @@ def attached_late(order: Sequence[Entry]) -> list[Entry]:
     tables = {entry.dump_id for entry in order if entry.desc in _TABLES}
     attaching = [entry for entry in order if entry.desc in ("TABLE ATTACH", "INDEX ATTACH")]
     outer = [entry for entry in attaching if len(tables.intersection(entry.needs)) < 2]
-    inner = [entry for entry in attaching if entry not in outer and entry.desc == "INDEX ATTACH"]
+    away = {entry.dump_id for entry in outer}
+    inner = [entry for entry in attaching if entry.dump_id not in away and entry.desc == "INDEX ATTACH"]
+    away.update(entry.dump_id for entry in inner)
     moved = sorted(outer, key=lambda entry: entry.desc == "INDEX ATTACH")  # tables first
-    rest = [entry for entry in order if entry not in outer and entry not in inner]
+    rest = [entry for entry in order if entry.dump_id not in away]
     before = _TABLES | {"CONSTRAINT", "INDEX", "TABLE DATA"}
     place = max((number for number, entry in enumerate(rest, 1) if entry.desc in before), default=0)
     return [*rest[:place], *inner, *moved, *rest[place:]]
