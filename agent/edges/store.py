@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 from sqlalchemy import (
     Delete,
     Insert,
@@ -16,13 +16,10 @@ from sqlalchemy import (
     Select,
     Table,
     Update,
-    bindparam,
     delete,
-    insert,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent.core.models import (
@@ -42,7 +39,7 @@ from agent.core.models import (
     Strategy,
 )
 from agent.core.states import FINAL, Move, State, after
-from agent.edges import store_approvals, store_outbox
+from agent.edges import store_approvals, store_deploys, store_events, store_outbox
 from agent.edges.store_engine import (
     create_tables,
     for_reading,
@@ -55,29 +52,19 @@ from agent.edges.store_engine import (
 from agent.edges.store_rows import (
     ALL_DEPLOYS,
     clean,
-    event_row,
     find_deploy,
-    no_deploy,
+    insert_into,
     to_deploy,
     to_event,
     to_message,
 )
 from agent.edges.store_schema import backups, cursors, deploys, events, evidence, outbox
-from agent.errors import BusyError, NotFoundError, StateError
+from agent.errors import NotFoundError
 
 T = TypeVar("T")
 
 LEASE = timedelta(seconds=60)
 """How long a message belongs to the agent that fetched it; longer than any delivery may take."""
-
-_OPEN = deploys.c.state.not_in([str(state) for state in sorted(FINAL)])
-_COUNT_EVENTS = (
-    update(deploys)
-    .where(deploys.c.id == bindparam("deploy"))
-    .values(last_seq=deploys.c.last_seq + bindparam("more"))
-    .returning(deploys.c.last_seq)
-)
-_ADD_EVENT = insert(events)
 
 
 async def open_store(url: str, *, notify_targets: Sequence[str] | Mapping[str, Collection[State]] = ()) -> SqlStore:
@@ -122,8 +109,7 @@ class SqlStore:
 
     async def prepare(self) -> None:
         """Create the tables where they are missing, and check their version."""
-        async with self._write(synced=True) as connection:
-            await connection.run_sync(create_tables)
+        await self._write(lambda connection: connection.run_sync(create_tables))
 
     async def close(self) -> None:
         """Release the connections."""
@@ -133,41 +119,8 @@ class SqlStore:
 
     async def create(self, deploy_id: str, request: DeployRequest, *, now: datetime) -> Deploy:
         """See `DeployStore.create`. The same id with the same request again changes nothing."""
-        return await _to_the_end(self._create(deploy_id, request, now))
-
-    async def _create(self, deploy_id: str, request: DeployRequest, now: datetime) -> Deploy:
-        row = {
-            "id": deploy_id,
-            "project": request.project,
-            "state": State.QUEUED,
-            "request": request.model_dump_json(),
-            "created_at": now,
-            "updated_at": now,
-            "last_seq": 1,
-        }
-        async with self._write(synced=True) as connection:
-            # The unique index decides, not a look beforehand: two agents may ask at the same moment.
-            made = await connection.execute(
-                self._insert(deploys).values(row).on_conflict_do_nothing().returning(deploys.c.id)
-            )
-            if made.scalar() is not None:
-                data = {"from": "", "to": State.QUEUED, "move": ""}
-                message = f"Deploy of {request.project} queued by {request.requested_by}"
-                queued = NewEvent(kind=EventKind.STATE, message=message, at=now, data=data)
-                await self._tell(connection, deploy_id, 1, queued, State.QUEUED)
-                return await find_deploy(connection, deploy_id)
-            same = await connection.execute(ALL_DEPLOYS.where(deploys.c.id == deploy_id))
-            if found := same.first():
-                deploy = to_deploy(found)
-                if deploy.request == request:
-                    return deploy
-                raise StateError(f"there is already another deploy {deploy_id}", code="state.duplicate")
-            other = await connection.scalar(select(deploys.c.id).where(deploys.c.project == request.project, _OPEN))
-        raise BusyError(
-            f"deploy {other or '(just ended)'} of project {request.project} is not finished",
-            code="busy.deploying",
-            hint=f"Wait for it, or cancel it: deploy-agent cancel {other}" if other else "Try again.",
-            where={"deploy_id": other} if other else None,
+        return await self._write(
+            lambda connection: store_deploys.create(connection, deploy_id, request, now=now, targets=self._targets)
         )
 
     async def get(self, deploy_id: str) -> Deploy:
@@ -199,7 +152,7 @@ class SqlStore:
     ) -> State:
         """See `DeployStore.transition`."""
         new = after(expected, move)
-        values: dict[str, Any] = {"state": str(new), "updated_at": now, "last_seq": deploys.c.last_seq + 1}
+        values: dict[str, Any] = {"updated_at": now}
         if new in FINAL:
             values["finished_at"] = now
         if failure is not None:
@@ -217,106 +170,52 @@ class SqlStore:
             severity=Severity.INFO if failure is None else Severity.ERROR,
             data={"from": str(expected), "to": str(new), "move": str(move)},
         )
-        return await _to_the_end(self._transition(deploy_id, expected, new, values, event))
-
-    async def _transition(
-        self, deploy_id: str, expected: State, new: State, values: dict[str, Any], event: NewEvent
-    ) -> State:
-        async with self._write(synced=True) as connection:
-            moved = await connection.execute(
-                update(deploys)
-                .where(deploys.c.id == deploy_id, deploys.c.state == str(expected))
-                .values(values)
-                .returning(deploys.c.last_seq)
+        await self._write(
+            lambda connection: store_deploys.move(
+                connection, deploy_id, expected=expected, new=new, values=values, event=event, targets=self._targets
             )
-            seq = moved.scalar()
-            if seq is not None:
-                await self._tell(connection, deploy_id, seq, event, new)
-                return new
-            there = await find_deploy(connection, deploy_id, exact=True)
-            last = await connection.scalar(
-                select(events.c.data)
-                .where(events.c.deploy_id == deploy_id, events.c.kind == str(EventKind.STATE))
-                .order_by(events.c.seq.desc())
-                .limit(1)
-            )
-            if last is not None and from_json(last) == event.data:
-                return new
-        raise StateError(
-            f"deploy {deploy_id} is {there.state}, not {expected}",
-            code="state.moved_on",
-            hint="Another worker runs this deploy; this one must stop.",
         )
+        return new
 
     async def request_cancel(self, deploy_id: str, *, reason: str, now: datetime) -> Deploy:
         """See `DeployStore.request_cancel`. The first reason stays; an event records it."""
-        return await _to_the_end(self._request_cancel(deploy_id, reason or "cancelled", now))
-
-    async def _request_cancel(self, deploy_id: str, reason: str, now: datetime) -> Deploy:
-        async with self._write(synced=True) as connection:
-            found = await find_deploy(connection, deploy_id)
-            raised = await connection.execute(
-                update(deploys)
-                .where(deploys.c.id == found.id, _OPEN, deploys.c.cancel_reason == "")
-                .values(cancel_reason=clean(reason), updated_at=now, last_seq=deploys.c.last_seq + 1)
-                .returning(deploys.c.last_seq)
+        return await self._write(
+            lambda connection: store_deploys.request_cancel(
+                connection, deploy_id, reason=reason or "cancelled", now=now
             )
-            seq = raised.scalar()
-            if seq is not None:
-                event = NewEvent(kind=EventKind.LOG, message=f"Cancel requested: {reason}", at=now)
-                await self._tell(connection, found.id, seq, event, None)
-            return await find_deploy(connection, found.id, exact=True)
+        )
 
     async def ask_approval(self, deploy_id: str, proposal: Proposal, *, reason: str, now: datetime) -> Approval:
         """See `DeployStore.ask_approval`. Raises NotFoundError `notfound.deploy`."""
-
-        async def work() -> Approval:
-            async with self._write(synced=True) as connection:
-                return await store_approvals.ask(
-                    connection, deploy_id, proposal, reason=reason, now=now, tell=self._count_and_tell
-                )
-
-        return await _to_the_end(work())
+        return await self._write(
+            lambda connection: store_approvals.ask(
+                connection, deploy_id, proposal, reason=reason, now=now, targets=self._targets
+            )
+        )
 
     async def answer_approval(
         self, deploy_id: str, *, number: int | None = None, approve: bool, by: str, remark: str = "", now: datetime
     ) -> Deploy:
         """See `DeployStore.answer_approval`. Raises also what `get` raises."""
-
-        async def work() -> Deploy:
-            async with self._write(synced=True) as connection:
-                return await store_approvals.answer(
-                    connection,
-                    deploy_id,
-                    number=number,
-                    approve=approve,
-                    by=by,
-                    remark=remark,
-                    now=now,
-                    tell=self._count_and_tell,
-                )
-
-        return await _to_the_end(work())
-
-    async def _count_and_tell(self, connection: AsyncConnection, deploy: Deploy, event: NewEvent) -> None:
-        counted = await connection.execute(_COUNT_EVENTS, {"deploy": deploy.id, "more": 1})
-        await self._tell(connection, deploy.id, counted.scalar_one(), event, deploy.state)
+        return await self._write(
+            lambda connection: store_approvals.answer(
+                connection,
+                deploy_id,
+                number=number,
+                approve=approve,
+                by=by,
+                remark=remark,
+                now=now,
+                targets=self._targets,
+            )
+        )
 
     # --- events and evidence ---
 
     async def append(self, deploy_id: str, new: Sequence[NewEvent]) -> None:
         """See `DeployStore.append`."""
         if new:
-            await _to_the_end(self._append(deploy_id, new))
-
-    async def _append(self, deploy_id: str, new: Sequence[NewEvent]) -> None:
-        async with self._write(synced=False) as connection:
-            counted = await connection.execute(_COUNT_EVENTS, {"deploy": deploy_id, "more": len(new)})
-            last = counted.scalar()
-            if last is None:
-                raise no_deploy(deploy_id)
-            first = last - len(new) + 1
-            await connection.execute(_ADD_EVENT, [event_row(deploy_id, first + i, e) for i, e in enumerate(new)])
+            await self._write(lambda connection: store_events.append(connection, deploy_id, new), synced=False)
 
     async def events(self, deploy_id: str, *, after: int = 0, limit: int = 1000) -> list[Event]:
         """See `DeployStore.events`."""
@@ -331,14 +230,11 @@ class SqlStore:
     async def put_evidence(self, deploy_id: str, name: str, content: str) -> None:
         """See `DeployStore.put_evidence`. Raises NotFoundError `notfound.deploy`."""
 
-        async def work() -> None:
-            async with self._write(synced=True) as connection:
-                await find_deploy(connection, deploy_id, exact=True)
-                await connection.execute(
-                    self._upsert(evidence, {"deploy_id": deploy_id, "name": name, "content": content})
-                )
+        async def put(connection: AsyncConnection) -> None:
+            await find_deploy(connection, deploy_id, exact=True)
+            await connection.execute(self._upsert(evidence, {"deploy_id": deploy_id, "name": name, "content": content}))
 
-        await _to_the_end(work())
+        await self._write(put)
 
     async def get_evidence(self, deploy_id: str, name: str) -> str | None:
         """See `DeployStore.get_evidence`."""
@@ -386,12 +282,11 @@ class SqlStore:
             return [to_message(row) for row in rows]
         claim = store_outbox.claim(targets, now, until=now + LEASE, limit=limit)
 
-        async def work() -> list[OutboxMessage]:
-            async with self._write(synced=False) as connection:
-                rows = (await connection.execute(claim)).all()
+        async def lease(connection: AsyncConnection) -> list[OutboxMessage]:
+            rows = (await connection.execute(claim)).all()
             return sorted((to_message(row) for row in rows), key=lambda message: message.id)
 
-        return await _to_the_end(work())
+        return await self._write(lease, synced=False)
 
     async def message_sent(self, message_id: int, *, now: datetime) -> None:
         """See `DeployStore.message_sent`."""
@@ -422,7 +317,7 @@ class SqlStore:
     async def move_cursor(self, name: str, *, expected: datetime | None, to: datetime) -> bool:
         """See `DeployStore.move_cursor`."""
         if expected is None:
-            new = self._insert(cursors).values(name=name, due_at=to).on_conflict_do_nothing()
+            new = insert_into(cursors, self._dialect).values(name=name, due_at=to).on_conflict_do_nothing()
             return await self._change(new.returning(cursors.c.name))
         return await self._change(
             update(cursors).where(cursors.c.name == name, cursors.c.due_at == expected).values(due_at=to)
@@ -436,11 +331,19 @@ class SqlStore:
             async with self._reading.connect() as connection:
                 yield connection
 
-    @asynccontextmanager
-    async def _write(self, *, synced: bool) -> AsyncIterator[AsyncConnection]:
-        with translated(self.label):
-            async with for_writing(self._engine, synced=synced).begin() as connection:
-                yield connection
+    async def _write(self, work: Callable[[AsyncConnection], Awaitable[T]], *, synced: bool = True) -> T:
+        """Do that work in a write transaction, to its end.
+
+        Args:
+            synced: whether the transaction must outlive a power cut.
+        """
+
+        async def transaction() -> T:
+            with translated(self.label):
+                async with for_writing(self._engine, synced=synced).begin() as connection:
+                    return await work(connection)
+
+        return await _to_the_end(transaction())
 
     async def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
         async with self._read() as connection:
@@ -450,37 +353,20 @@ class SqlStore:
     async def _change(self, statement: Insert | Update | Delete) -> bool:
         """Run one write; whether it changed a row."""
 
-        async def work() -> bool:
-            async with self._write(synced=True) as connection:
-                result = await connection.execute(statement)
-                return bool(result.all()) if result.returns_rows else result.rowcount > 0
+        async def change(connection: AsyncConnection) -> bool:
+            result = await connection.execute(statement)
+            return bool(result.all()) if result.returns_rows else result.rowcount > 0
 
-        return await _to_the_end(work())
-
-    def _insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
-        return sqlite.insert(table) if self._dialect == "sqlite" else postgresql.insert(table)
+        return await self._write(change)
 
     def _upsert(self, table: Table, row: Mapping[str, Any]) -> Insert:
         """INSERT, or replace the row with the same primary key."""
         keys = [column.name for column in table.primary_key]
         return (
-            self._insert(table)
+            insert_into(table, self._dialect)
             .values(row)
             .on_conflict_do_update(index_elements=keys, set_={k: v for k, v in row.items() if k not in keys})
         )
-
-    async def _tell(
-        self, connection: AsyncConnection, deploy_id: str, seq: int, event: NewEvent, state: State | None
-    ) -> None:
-        """Insert one event, and a message for each target that wants to hear of `state`."""
-        await connection.execute(_ADD_EVENT, [event_row(deploy_id, seq, event)])
-        rows = [
-            {"target": name, "deploy_id": deploy_id, "event_seq": seq, "due_at": event.at, "created_at": event.at}
-            for name, wanted in self._targets.items()
-            if state in wanted
-        ]
-        if rows:
-            await connection.execute(insert(outbox), rows)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:

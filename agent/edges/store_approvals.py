@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from sqlalchemy import insert, update
@@ -10,16 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent.core.models import Answer, Approval, Deploy, EventKind, NewEvent, Proposal, Severity
 from agent.core.restore_policy import approval_words
+from agent.edges.store_events import Targets, tell_next
 from agent.edges.store_rows import clean, find_deploy
 from agent.edges.store_schema import approvals
 from agent.errors import NotFoundError
 
-Tell = Callable[[AsyncConnection, Deploy, NewEvent], Awaitable[None]]
-"""Writes an event of the deploy, and a message for each notification target that wants to hear of its state."""
-
 
 async def ask(
-    connection: AsyncConnection, deploy_id: str, proposal: Proposal, *, reason: str, now: datetime, tell: Tell
+    connection: AsyncConnection, deploy_id: str, proposal: Proposal, *, reason: str, now: datetime, targets: Targets
 ) -> Approval:
     """Ask a new question; one that nobody has answered is closed.
 
@@ -35,7 +32,7 @@ async def ask(
     row = approval.model_dump(include={"number", "reason", "asked_at"})
     content = clean(proposal.model_dump_json())
     await connection.execute(insert(approvals).values(deploy_id=deploy.id, proposal=content, **row))
-    await tell(connection, deploy, _event(approval))
+    await tell_next(connection, deploy, _event(approval), targets)
     return approval
 
 
@@ -48,7 +45,7 @@ async def answer(
     by: str,
     remark: str,
     now: datetime,
-    tell: Tell,
+    targets: Targets,
 ) -> Deploy:
     """Answer the question that is open; see `DeployStore.answer_approval`.
 
@@ -68,7 +65,7 @@ async def answer(
         )
         found = await find_deploy(connection, found.id, exact=True)
         if changed.rowcount and found.approval is not None:
-            await tell(connection, found, _event(found.approval))
+            await tell_next(connection, found, _event(found.approval), targets)
     if found.approval is None or found.approval.answer is not given:
         raise _nothing_asked(found, number)
     return found

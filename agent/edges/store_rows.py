@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import Row, Table, and_, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent.core.models import Approval, Deploy, DeployRequest, Event, Failure, NewEvent, OutboxMessage
@@ -21,6 +22,11 @@ ALL_DEPLOYS = select(deploys, *(approvals.c[name].label(f"approval_{name}") for 
     )
 )
 """Deploys, each with the last approval that was asked for."""
+
+
+def insert_into(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """INSERT that can say what to do on a conflict: both databases have that, SQLAlchemy's own has not."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def clean(text: str) -> str:
