@@ -10,16 +10,17 @@ from agent.errors import AgentError, BackupError, StatementError, TargetError
 _UNCHANGED = "The database is as it was before the restore."
 
 
-def server_disk_full(said: str) -> TargetError:
+def server_disk_full(said: str, *, left: str = _UNCHANGED) -> TargetError:
     """There is no room for what is restored.
 
     Args:
         said: the server's words.
+        left: how the database is left, in one sentence.
     """
     return TargetError(
         f"the database server's disk is full: {said}",
         code="restore.server_disk_full",
-        hint=f"Give the database more disk, then restore again. {_UNCHANGED}",
+        hint=f"Give the database more disk, then restore again. {left}",
     )
 
 
@@ -32,20 +33,21 @@ def agent_disk_full(said: str) -> BackupError:
     return BackupError(
         f"no room to unpack the backup: {said}",
         code="restore.agent_disk_full",
-        hint=f"Free space there, or set backup.work_dir to a larger disk, then restore again. {_UNCHANGED}",
+        hint="Free space there, or set backup.work_dir to a larger disk, then try again. Nothing was changed.",
     )
 
 
-def missing_privilege(said: str) -> TargetError:
+def missing_privilege(said: str, *, left: str = _UNCHANGED) -> TargetError:
     """The role may not do what the restore needs.
 
     Args:
         said: what, and where.
+        left: how the database is left, in one sentence.
     """
     return TargetError(
         f"the role may not do what the restore needs: {said}",
         code="restore.missing_privilege",
-        hint=f"Restore as `postgres`, or grant what is missing, then restore again. {_UNCHANGED}",
+        hint=f"Restore as `postgres`, or grant what is missing, then restore again. {left}",
     )
 
 
@@ -70,10 +72,14 @@ def major(version: str) -> int:
     return int(match[0]) if match else 0
 
 
-def named(error: StatementError) -> AgentError:
-    """The failure that a refused statement stands for; the error itself where it has no name of its own."""
+def named(error: StatementError, *, left: str = _UNCHANGED) -> AgentError:
+    """The failure that a refused statement stands for; the error itself where it has no name of its own.
+
+    Args:
+        left: how the database is left, in one sentence.
+    """
     if error.sqlstate == "53100":
-        return server_disk_full(error.message)
+        return server_disk_full(error.message, left=left)
     if error.sqlstate == "42501":
-        return missing_privilege(error.message)
+        return missing_privilege(error.message, left=left)
     return error

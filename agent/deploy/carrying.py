@@ -262,4 +262,4 @@ def explained(error: StatementError, blockers: Sequence[Row], *, part: bool = Fa
             code="restore.out_of_locks",
             hint="Raise max_locks_per_transaction (it needs a restart of the server), then restore again. " + state,
         )
-    return named(error)
+    return named(error, left=state)
