@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import typer
@@ -25,7 +26,8 @@ line (`deploy`, `events`, `demo`); an error is then `{"error": {"code", "message
 Error codes: [errors.md](errors.md). Settings: [agent.example.yaml](../config/agent.example.yaml).
 
 Ctrl-C or SIGTERM during `deploy` asks it to stop: the agent goes to a safe point, undoes what it did and says how it
-ended. A second one says what is still going on. Other commands end at once.
+ended. A second one says what is still going on. A deploy that waits for an approval goes on waiting without the
+command. Other commands end at once.
 
 """
 
@@ -70,9 +72,9 @@ def shown_name(parameter: inspect.Parameter, kind: Any, info: OptionInfo | Argum
     names = [each for each in (info.default, *(info.param_decls or ())) if isinstance(each, str)]
     flag = isinstance(parameter.default, bool)
     literal = next((each for each in (kind, *get_args(kind)) if get_origin(each) is Literal), None)
-    value = "\\|".join(get_args(literal)) if literal else info.metavar or {int: "N", float: "N"}.get(kind, "TEXT")
-    if getattr(kind, "__args__", None) and not literal:
-        value = "FILE"
+    kinds = {kind, *get_args(kind)}
+    word = "N" if kinds & {int, float} else "FILE" if Path in kinds else "TEXT"
+    value = "\\|".join(get_args(literal)) if literal else info.metavar or word
     return ", ".join(f"`{name}`" for name in names) + ("" if flag else f" `{value}`")
 
 
