@@ -30,6 +30,7 @@ from agent.core.models import (
     Verdict,
 )
 from agent.core.planning import HistoryRow, Plan, build_plan
+from agent.core.salvage import Salvage
 from agent.core.states import State
 from agent.errors import AgentError, NotFoundError, WaitTimeoutError
 from tests.support import stories
@@ -92,7 +93,10 @@ def a_plan(*, history: tuple[HistoryRow, ...] = (), files: dict[str, bytes] | No
 
 
 class NoSalvages:
-    """Nothing was ever kept."""
+    """There is none."""
+
+    async def all(self) -> list[Salvage]:
+        return []
 
     async def waiting(self) -> set[str]:
         return set()

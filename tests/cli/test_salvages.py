@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from agent.cli.ui import Ui
 from agent.core.salvage import Applied, Salvage, SalvagedTable, Settlement, Wishes
 from tests.cli.conftest import Cli
 from tests.cli.scripted import RECORD
@@ -69,6 +70,21 @@ def test_list(cli: Cli, golden: Golden, salvages: ScriptedSalvages) -> None:
     golden("salvage-list", cli.run("salvage", "list").stdout)
     found = json.loads(cli.run("salvage", "list", "--json").stdout)["salvages"]
     assert [one["settled"] for one in found] == ["open", "applied"]
+
+
+def test_list_of_none(cli: Cli) -> None:
+    assert cli.run("salvage", "list").stdout == "No salvage.\n"
+    assert json.loads(cli.run("salvage", "list", "--json").stdout) == {"salvages": []}
+
+
+@pytest.mark.parametrize(("more", "rows"), [([], "1,203 rows"), (["--unclear"], "1,207 rows")])
+def test_apply_asks_about_the_rows_that_it_will_try(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, salvages: ScriptedSalvages, more: list[str], rows: str
+) -> None:
+    questions: list[str] = []
+    monkeypatch.setattr(Ui, "confirm", lambda _ui, question, *, yes: questions.append(question))
+    cli.run("salvage", "apply", "2026", *more)
+    assert questions == [f"Put up to {rows} back into 2 tables?"]
 
 
 def test_show(cli: Cli, golden: Golden, salvages: ScriptedSalvages) -> None:

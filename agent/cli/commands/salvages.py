@@ -29,7 +29,7 @@ async def list_(ui: Ui) -> None:
     async with ui.service() as agent:
         found = await agent.salvages.all()
     ui.document({"salvages": [each.model_dump(mode="json") for each in found]})
-    ui.show(salvage.listed(found) if found else "Nothing was ever kept: no restore had rows in its way.")
+    ui.show(salvage.listed(found) if found else "No salvage.")
 
 
 async def show(
@@ -64,12 +64,14 @@ async def apply(
     """
     from agent.cli.render import salvage
     from agent.core.salvage import Settlement, Wishes
+    from agent.report.words import count
 
     wishes = Wishes(unclear=unclear, overwrite=overwrite, dry_run=dry_run)
     async with ui.service() as agent:
         found, _ = await agent.salvages.show(salvage_id)
         if not dry_run:
-            ui.confirm(f"Put up to {found.rows:,} rows back into {len(found.tables)} tables?", yes=yes)
+            rows = found.rows if unclear else found.application
+            ui.confirm(f"Put up to {count(rows, 'row')} back into {count(len(found.tables), 'table')}?", yes=yes)
         found, applied = await agent.salvages.apply(found.id, wishes)
     ui.document(
         {
@@ -79,13 +81,13 @@ async def apply(
         }
     )
     ui.show(salvage.applied(applied), "")
-    left = sum(each.left_over for each in applied)
+    left = count(sum(each.left_over for each in applied), "row")
     if dry_run:
         ui.show("Nothing was changed.")
     elif found.settled is Settlement.APPLIED:
         ui.show("All of it is in the database.")
     else:
-        ui.show(f"{left:,} rows are left over. When nobody needs them: deploy-agent salvage dismiss {found.id}")
+        ui.show(f"{left} left over. When nobody needs them: deploy-agent salvage dismiss {found.id}")
 
 
 async def dismiss(ui: Ui, salvage_id: SalvageId) -> None:
