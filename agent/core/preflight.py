@@ -340,6 +340,17 @@ def disk_space(data_bytes: int, free_bytes: int, place: str) -> list[Finding]:
     ]
 
 
+def unfinished_restore(backup_id: str) -> Finding:
+    """A restore in several transactions of which only some have committed: the database is neither before nor after."""
+    return _finding(
+        "unfinished_restore",
+        Severity.ERROR,
+        f"the restore of backup {backup_id} was left unfinished: only a part of the application's tables is there",
+        f"`deploy-agent restore {backup_id}` goes on where it stopped; a restore of another backup takes its place.",
+        backup=backup_id,
+    )
+
+
 def failed_checks(results: Sequence[CheckResult]) -> list[Finding]:
     """The runbook's preflight checks that did not pass; one that could not run is never a pass."""
     return [

@@ -83,7 +83,7 @@ async def carry_out(
 
 
 async def unfinished(session: Session) -> str:
-    """What the restore is called whose journal is in the database; "" if there is none."""
+    """What a restore in several transactions is called of which only some have committed; "" if there is none."""
     if not await session.value(sql.load("restore/journal_exists")):
         return ""
     name: str = await session.value(sql.load("restore/journal_of"))

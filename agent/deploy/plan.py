@@ -8,7 +8,9 @@ from agent import sql
 from agent.core.drift import Left
 from agent.core.models import DeployRequest
 from agent.core.planning import Plan, build_plan
+from agent.core.preflight import unfinished_restore
 from agent.core.runbook import Runbook
+from agent.deploy.carrying import unfinished
 from agent.deploy.checks import measure_volume
 from agent.deploy.deps import Deps
 from agent.deploy.drift import find_drift
@@ -31,6 +33,7 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
         history = await read_history(session)
         schemas = await application_schemas(session, deps.options.schemas)
         catalog = await read_catalog(session, schemas)
+        half_restored = await unfinished(session)
     digest = hashlib.sha256()
     for identity in sorted(catalog):  # there may be many: not as one text
         digest.update(f"{identity} {catalog[identity]}\n".encode())
@@ -48,6 +51,8 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
         server_major=server_major,
         target_fingerprint=digest.hexdigest(),
     )
+    if half_restored:
+        plan = plan.model_copy(update={"findings": (unfinished_restore(half_restored), *plan.findings)})
     left = Left(server_major=server_major, catalog=catalog, history=tuple(row.version for row in history))
     if found := await find_drift(deps, left):
         plan = plan.model_copy(update={"findings": (*plan.findings, *found)})

@@ -127,7 +127,8 @@ class _Plan:
 
     SQL of `untie`, `empty` (each statement with its locks) and `first`; the archive's entries `made`; SQL of
     `unchecked`; the entries `filled`; SQL of `last`. `left_alone` is for people.
-    `guard` makes the SQL that comes before tables, by OID, are emptied.
+    `guard` makes the SQL that comes before tables, by OID, are emptied. `replaces`: the journal of another restore is
+    there, which nobody can go on with after this one.
     """
 
     untie: list[str]
@@ -141,6 +142,7 @@ class _Plan:
     room: int
     to_drop: int
     left_alone: list[str]
+    replaces: bool
 
     @property
     def locks(self) -> int:
@@ -156,7 +158,7 @@ class _Plan:
             listing=as_listing(entry for entry in self.made if entry.desc != "ACL"),
             between=script(*self.unchecked),
             rest=as_listing([*self.filled, *rights]),
-            after=script(*self.last),
+            after=script(*self.last) + (sql.load("restore/journal_close") if self.replaces else ""),
         )
 
     def parts(self) -> list[Batch]:
@@ -265,6 +267,7 @@ async def _plan(
         room=lock_room.room(places=locks["places"], taken=locks["taken"]),
         to_drop=locks["to_drop"],
         left_alone=[f"{row['object']} of {row['owner']}" for row in left_alone],
+        replaces=await session.value(sql.load("restore/journal_exists")),
     )
 
 

@@ -1,4 +1,4 @@
--- The last words of the last batch (one script). The schema goes too if the journal was all that it held.
+-- The last words of the last batch, or of a restore in one transaction that takes the place of an unfinished one (one script). The schema goes too if the journal was all that it held.
 DROP TABLE supabase_migrations.deploy_agent_restore;
 DO $close$
 BEGIN

@@ -12,11 +12,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from agent import sql
 from agent.core.models import EventKind
 from agent.edges.object_store import FolderStore
 from agent.errors import BackupError, StatementError, TargetError
 from tests.conftest import Database
 from tests.edges.backup_kit import DAMAGE, RICH, Kit, kit, schema_text
+from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
 
 
 @pytest.fixture
@@ -359,12 +361,68 @@ async def test_an_agent_killed_between_the_parts_is_followed_by_one_that_goes_on
             counts.append(await done(watcher))
     assert await many.value(readable) is None
     assert await many.value(callable_) is None
+    refused = await deployed(database, tmp_path / "deploy")
+    assert refused.why.startswith("preflight.unfinished_restore: ")
+    assert record.id in refused.why
     await many.restore(record)
     parts = [event.data["done"] for event in many.events if event.data.get("what") == "restore"]
     assert parts == list(range(parts[0], parts[-1] + 1))
     assert counts[-1] < parts[0] <= counts[-1] + 2  # what was in the pipe when it was killed may have committed
     assert (await many.differences(before)).all == ()
     assert await many.value(journal) is None
+
+
+async def deployed(database: Database, folder: Path) -> Outcome:
+    write_migrations(folder, {"20260109000000_more.sql": "CREATE TABLE public.more (id int)"})
+    return await deploy(make_settings(database.url, folder))
+
+
+async def unfinished(made: Kit, name: str, *, done: int) -> None:
+    """The journal of a restore whose parts all fail, of which so many have committed."""
+    async with made.target.session(purpose="test") as session:
+        await session.run_many([sql.load("restore/journal_open")])
+        for number in (1, 2):
+            batch = {"name": "part", "before": "SELECT 1 / 0;", "listing": "", "after": ""}
+            await session.run(sql.load("restore/journal_add"), {"restore": name, "number": number, **batch})
+            if number <= done:
+                await session.run_many(
+                    [session.bind(sql.load("restore/journal_done"), {"number": number, "restore": name})]
+                )
+
+
+_JOURNAL = "SELECT to_regclass('supabase_migrations.deploy_agent_restore')"
+
+
+async def test_a_restore_of_another_backup_takes_the_place_of_an_unfinished_one(rich: Kit):
+    record, before = await rich.take()
+    await rich.run(DAMAGE)
+    await unfinished(rich, "20200101T000000Z-none", done=1)
+    await rich.restore(record)
+    assert (await rich.differences(before)).all == ()
+    assert await rich.value(_JOURNAL) is None
+
+
+async def test_a_restore_that_changed_nothing_does_not_go_on_but_begins_anew(database: Database, tmp_path: Path):
+    """The database may have been deployed to since."""
+    async with kit(database.url, FolderStore(tmp_path / "backups"), tmp_path) as made:
+        await made.run("CREATE TABLE public.a (id int); INSERT INTO public.a VALUES (1)")
+        record, before = await made.take()
+        await unfinished(made, record.id, done=0)
+        assert (await deployed(database, tmp_path / "deploy")).state == "succeeded"
+        await made.restore(record)
+        assert (await made.differences(before)).all == ()
+        assert await made.value(_JOURNAL) is None
+
+
+async def test_nothing_to_do_is_not_said_of_a_database_that_is_half_restored(database: Database, tmp_path: Path):
+    assert (await deployed(database, tmp_path / "deploy")).state == "succeeded"
+    async with kit(database.url, FolderStore(tmp_path / "backups"), tmp_path) as made:
+        await unfinished(made, "20200101T000000Z-none", done=1)
+    refused = await deployed(database, tmp_path / "deploy")
+    assert refused.state == "aborted"
+    assert refused.deploy.failure is not None
+    assert refused.deploy.failure.code == "preflight.unfinished_restore"
+    assert "deploy-agent restore 20200101T000000Z-none" in refused.deploy.failure.hint
 
 
 async def test_a_row_of_200_mb_comes_back_and_the_agent_stays_small(database: Database, tmp_path: Path):
