@@ -65,7 +65,7 @@ class Undo(Model):
 
     `drops`: SQL that drops present objects. `again`: objects of before to make again.
     `early`, `late`: SQL that sets back what stays, before and after the others are made. `hit`: catalog and OID of all
-    that goes. `blocked`: what would go along and could not be brought back; if there is any, nothing may be done.
+    that goes as a whole. `blocked`: what would go along and could not be brought back; if there is any, nothing may be done.
     `lines`: for people.
     """
 
@@ -173,7 +173,7 @@ class _Planner:
                 again=tuple(sorted(again)),
                 early=tuple(early),
                 late=tuple(late),
-                hit=frozenset(node[:2] for node in gone),
+                hit=frozenset(node[:2] for node in gone if not node[2]),
                 blocked=tuple(sorted(self._blocked(gone))),
             )
 

@@ -20,10 +20,10 @@ from agent.deploy.carrying import carry_out
 from agent.deploy.deps import Run, failure_of
 from agent.deploy.ladder import compare, report_rung, shut_out
 from agent.deploy.late import Guard, guard_from_here, keep_late
-from agent.deploy.restore import restore_in_place
+from agent.deploy.restore import analyse, restore_in_place
 from agent.deploy.salvage import Taken, new_id, take_salvage
 from agent.deploy.snapshot import proof, read_marks, read_proof, schemas_of
-from agent.deploy.targeted import ORPHANED, NotPossible, Work, compose
+from agent.deploy.targeted import ORPHANED, NotPossible, Work, compose, naming_tables
 from agent.errors import AgentError, StatementError
 from agent.ports import Session
 
@@ -91,7 +91,17 @@ async def _targeted(run: Run, source: _Source) -> bool:
         run.emitter.emit(EventKind.LOG, f"written by others meanwhile: {line}")
     proven_whole = report_rung(run, TARGETED, _NAMES[TARGETED], found)
     await _keep_late(run)
+    await _analyse(run, work)
     return proven_whole
+
+
+async def _analyse(run: Run, work: Work) -> None:
+    """Statistics for what was loaded. Without them the database is right, if slower: autovacuum makes them later."""
+    try:
+        await analyse(run.deps.target, purpose=run.purpose, jobs=run.deps.backup.jobs, tables=work.tables)
+    except AgentError as error:
+        message = f"statistics of the restored tables could not be made: {error.message}"
+        run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING)
 
 
 async def _carried_out(run: Run, source: _Source) -> Work:
@@ -130,6 +140,7 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
             guard = await _guard(run, session, source)
             work = await _composed(run, session, source, folder, also=also, guard=guard)
             await _salvage(run, session, source, work.present)
+        _tell_dangling(run, work.dangling)
         waited = await permitted(run, _proposal(run, source, TARGETED, undone=work.undone, tables=work.tables))
         if not waited:
             return work
@@ -187,9 +198,23 @@ async def _permitted_in_place(run: Run, source: _Source) -> Guard:
         async with session.transaction(read_only=True, repeatable=True):
             guard = await _guard(run, session, source)
             await _salvage(run, session, source, None)
+            schemas = list(source.manifest.schemas)
+            oids = [row["oid"] for row in await session.rows(sql.load("undo/objects"), {"schemas": schemas})]
+            dangling = await naming_tables(session, schemas, oids, inside=False)
+        _tell_dangling(run, dangling)
         waited = await permitted(run, _proposal(run, source, IN_PLACE, undone=undone, tables=run.before.tables))
         if not waited:
             return guard
+
+
+def _tell_dangling(run: Run, tables: Collection[str]) -> None:
+    """Rows in no backup, of which people must know: nobody but their owner can put them right."""
+    for name in sorted(tables):
+        message = (
+            f"rows of {name} name by OID what the restore makes anew: they point nowhere afterwards"
+            f"{'; clients of Realtime must subscribe again' if name == 'realtime.subscription' else ''}"
+        )
+        run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING, table=name)
 
 
 async def _salvage(run: Run, session: Session, source: _Source, tables: Collection[str] | None) -> None:

@@ -50,12 +50,13 @@ class Work:
     """What a targeted restore does.
 
     `undone`: for people, a line each. `tables`: those whose rows are loaded again. `present`: those that there are now
-    and that lose rows.
+    and that lose rows. `dangling`: tables outside the backup with rows that name, by OID, what is made anew.
     """
 
     undone: tuple[str, ...]
     tables: tuple[str, ...]
     present: tuple[str, ...]
+    dangling: frozenset[str]
     batch: Batch
 
 
@@ -92,9 +93,9 @@ async def compose(
     """Find out what has to be done, in the transaction that is open.
 
     Args:
-        guard: keeps what is written until the restore has its locks.
         folder: the backup's files.
         also: tables whose rows are to be loaded again though the deploy has not written to them.
+        guard: keeps what is written until the restore has its locks.
 
     Raises:
         NotPossible: something would go along that the backup does not have.
@@ -117,6 +118,7 @@ async def compose(
         undone=tuple(sorted({*case.undo.lines, *lines})),
         tables=tuple(case.loaded),
         present=tuple(case.losing),
+        dangling=frozenset(await naming_tables(session, case.schemas, {oid for _, oid in case.undo.hit}, inside=False)),
         batch=Batch(
             name="targeted",
             before=script(
@@ -152,16 +154,18 @@ async def _look(
     now = await read_objects(session, schemas)
     dependencies = Dependencies(Edge(**row) for row in await session.rows(sql.load("undo/dependencies")))
     remake: set[str] = set()
+    differing: set[str] | None = None
     while True:
         undo = plan_undo(before, now, dependencies, remake=remake)
         if undo.blocked:
             raise NotPossible(f"what the backup does not hold would go along: {await _described(session, undo)}")
         new = {name for name in run.before.tables if _relation(name) in undo.again}
         oids = {oid for _, oid in undo.hit} | {before[name].objid for name in undo.again}
-        naming = await _naming(session, manifest.schemas, oids)
-        again = await _to_refill(run, session, now=now, before=before, anew=new, also=also)
-        again |= {name for name in naming - new if name in run.before.tables and _relation(name) in now}
-        case = _Case(before=before, now=now, schemas=schemas, undo=undo, new=new, again=again)
+        naming = await naming_tables(session, manifest.schemas, oids)
+        if differing is None:
+            differing = await _differing(run, session, now=now, before=before, anew=new, also=also)
+        again = differing | {name for name in naming if name in run.before.tables and _relation(name) in now}
+        case = _Case(before=before, now=now, schemas=schemas, undo=undo, new=new, again=again - new)
         if not (more := _in_the_way(case) - remake):
             return case
         remake |= more
@@ -199,16 +203,24 @@ async def _described(session: Session, undo: Undo) -> str:
     return ", ".join(row["name"] for row in rows[:5])
 
 
-async def _naming(session: Session, schemas: Sequence[str], oids: Collection[int]) -> set[str]:
-    """Tables with rows that name, by OID, an object that is made anew: `regclass` and its kin."""
+async def naming_tables(
+    session: Session, schemas: Sequence[str], oids: Collection[int], *, inside: bool = True
+) -> set[str]:
+    """Tables with rows that name, by OID, an object that is made anew: `regclass` and its kin.
+
+    Args:
+        schemas: where to look, or with `inside` false where not to.
+        oids: of these objects.
+    """
     found = set()
-    for row in await session.rows(sql.load("undo/naming_columns"), {"schemas": list(schemas)}) if oids else ():
+    asked = {"schemas": list(schemas), "inside": inside}
+    for row in await session.rows(sql.load("undo/naming_columns"), asked) if oids else ():
         if await session.value(row["query"], {"objects": sorted(oids)}):
             found.add(row["table"])
     return found
 
 
-async def _to_refill(
+async def _differing(
     run: Run,
     session: Session,
     *,

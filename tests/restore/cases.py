@@ -5,8 +5,9 @@
 -- Strategy: statement        (optional; per_migration)
 -- Fails: no                  (optional: the last migration fails by itself)
 -- As: supabase_admin         (optional: the role that deploys; postgres)
--- Defect [(rung 4)]: …       (optional: it does not hold yet, and why)
--- Loses (rung 4): …          (optional: the one difference that there must be; it is told)
+-- Ends (rung 3): rung 4; …   (optional: this rung cannot do it, the next one does, and why)
+-- Loses (rung 4): …          (optional: how the one difference begins that there must be; it is told, and no failure)
+-- Differs: …; …              (optional: what no rung brings back: exactly this is told, and the deploy needs a person)
 -- [before] or [before as supabase_admin]: SQL, as often as needed
 -- [migration]: one migration file, as often as needed
 """
@@ -29,7 +30,7 @@ RUNGS = (4, 3)
 
 _SECTION = re.compile(r"^-- \[(before|migration)(?: as (\w+))?\]\n", re.MULTILINE)
 _HEADER = re.compile(
-    r"^-- (Why|Wild|Strategy|Fails|As|(?:Defect|Loses)(?: \(rung \d\))?): ((?:.*\n)(?:--   .*\n)*)", re.MULTILINE
+    r"^-- (Why|Wild|Strategy|Fails|As|Differs|(?:Ends|Loses) \(rung \d\)): ((?:.*\n)(?:--   .*\n)*)", re.MULTILINE
 )
 
 
@@ -44,14 +45,19 @@ class Case:
     header: dict[str, str] = field(default_factory=dict)
     runbook: str = ""
 
-    def defect(self, rung: int) -> str:
-        """Why the case does not hold yet with this rung; empty: it must."""
-        return self.header.get("Defect", "") or self.header.get(f"Defect (rung {rung})", "")
+    def last_rung(self, rung: int) -> int:
+        """The rung that brings it back, if this one is the lowest that may."""
+        return 4 if f"Ends (rung {rung})" in self.header else rung
 
     def losses(self, rung: int) -> list[str]:
-        """What that rung may not bring back."""
+        """How the differences begin that are told, and no failure."""
         lost = self.header.get(f"Loses (rung {rung})", "")
         return [lost] if lost else []
+
+    @property
+    def told(self) -> list[str]:
+        """The differences that no rung takes away."""
+        return [one.strip() for one in self.header.get("Differs", "").split(";") if one.strip()]
 
     def text(self) -> str:
         """The case as a file of the corpus."""

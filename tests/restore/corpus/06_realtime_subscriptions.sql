@@ -1,6 +1,6 @@
 -- Why: realtime.subscription holds tables of the application as regclass: their OIDs, which a table made again does not keep.
 -- Wild: every project with a connected Realtime client.
--- Defect (rung 4): rows outside the backup that hold an OID of a restored table point nowhere
+-- Loses (rung 4): altered: rows of realtime.subscription
 -- [before]
 CREATE TABLE public.messages (id bigint PRIMARY KEY, body text);
 -- [before as supabase_admin]

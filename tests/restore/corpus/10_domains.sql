@@ -1,6 +1,6 @@
 -- Why: domains over enums, over domains and over composites, with defaults, NOT NULL and several checks that call functions.
 -- Wild: e-mail and slug domains are common.
--- Defect (rung 3): PostgreSQL adds no constraint to a domain that a composite type of a column uses; rung 4 does it
+-- Ends (rung 3): rung 4; PostgreSQL adds no constraint to a domain that a composite type of a column uses
 -- [before]
 CREATE TYPE public.level AS ENUM ('low', 'high');
 CREATE FUNCTION public.tidy(t text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT t = btrim(t) $$;
