@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from agent.core import sealed
 from agent.core.models import BackupRecord, BackupState, Model
@@ -125,15 +125,14 @@ def unseal(stored: bytes, *, where: str) -> Manifest:
         BackupError: `backup.manifest_damaged`, `backup.newer_format`.
     """
     try:
-        content = sealed.unseal(stored)
-        if content.get("format") != FORMAT:
-            raise BackupError(
-                f"{where} has format {content.get('format')}; this agent reads format {FORMAT}",
-                code="backup.newer_format",
-                hint="Use the version of the agent that wrote it, or restore by hand: see docs/backups.md.",
-            )
-        return Manifest.model_validate(content)
-    except (ValueError, ValidationError) as error:
+        return sealed.read(Manifest, stored, format=FORMAT)
+    except sealed.OtherFormatError as error:
+        raise BackupError(
+            f"{where} {error}",
+            code="backup.newer_format",
+            hint="Use the version of the agent that wrote it, or restore by hand: see docs/backups.md.",
+        ) from error
+    except ValueError as error:
         raise _damaged(where, "it is not what was written") from error
 
 

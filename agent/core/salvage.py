@@ -8,8 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from agent.core import sealed
 from agent.core.backups import MANIFEST, StoredFile, prefix
 from agent.core.models import Model
@@ -179,15 +177,14 @@ def unseal(content: bytes, *, where: str) -> Stored:
         BackupError: `salvage.damaged`, `salvage.newer_format`.
     """
     try:
-        found = sealed.unseal(content)
-        if found.get("format") != FORMAT:
-            raise BackupError(
-                f"{where} has format {found.get('format')}; this agent reads format {FORMAT}",
-                code="salvage.newer_format",
-                hint="Use the version of the agent that wrote it, or load its files by hand: see docs/salvage.md.",
-            )
-        return Stored.model_validate(found)
-    except (ValueError, ValidationError) as error:
+        return sealed.read(Stored, content, format=FORMAT)
+    except sealed.OtherFormatError as error:
+        raise BackupError(
+            f"{where} {error}",
+            code="salvage.newer_format",
+            hint="Use the version of the agent that wrote it, or load its files by hand: see docs/salvage.md.",
+        ) from error
+    except ValueError as error:
         raise damaged(where, "it is not what was written") from error
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, TypeVar
+
+from agent.core.models import Model
+
+_M = TypeVar("_M", bound=Model)
+
+
+class OtherFormatError(Exception):
+    """It is whole, but in a format that this agent does not read; the message says which."""
 
 
 def seal(content: dict[str, Any]) -> bytes:
@@ -24,6 +32,22 @@ def unseal(stored: bytes) -> dict[str, Any]:
     if content.pop("sha256") != _digest(content):
         raise ValueError("its checksum does not fit")
     return content
+
+
+def read(kind: type[_M], stored: bytes, *, format: int) -> _M:  # noqa: A002 - the name of the stored field
+    """What was stored, as that model.
+
+    Args:
+        format: that this agent reads.
+
+    Raises:
+        OtherFormatError: it has another one.
+        ValueError: it is not what was written.
+    """
+    content = unseal(stored)
+    if content.get("format") != format:
+        raise OtherFormatError(f"has format {content.get('format')}; this agent reads format {format}")
+    return kind.model_validate(content)
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent.core import sealed
 from agent.core.salvage import Visible, backup_of, fields, id_of, manifests, settlement, unseal, visible
 from agent.errors import BackupError
 
@@ -45,3 +46,9 @@ def test_what_was_not_written_is_refused(content: bytes):
         with pytest.raises(BackupError) as caught:
             read(content, where="p/b1/salvage-1")
         assert caught.value.code == "salvage.damaged"
+
+
+def test_a_format_of_the_future_is_named():
+    with pytest.raises(BackupError, match="has format 2; this agent reads format 1") as caught:
+        unseal(sealed.seal({"format": 2}), where="p/b1/salvage-1")
+    assert caught.value.code == "salvage.newer_format"
