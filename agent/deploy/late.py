@@ -19,7 +19,7 @@ from agent.core.salvage import Salvage, SalvagedTable
 from agent.deploy.archive import BackupOptions
 from agent.deploy.carrying import unfinished
 from agent.deploy.emitter import Emit, tell
-from agent.deploy.salvage import publish, tell_kept
+from agent.deploy.salvage import publish, salvaged_table, tell_kept
 from agent.errors import AgentError
 from agent.ports import Clock, ObjectStore, Row, Session
 
@@ -110,7 +110,7 @@ async def keep_late(
             deploy_id=noted[-1]["deploy_id"],
             backup_id=noted[-1]["backup_id"],
             at=clock.now(),
-            tables=tuple(_table(row, number) for number, row in enumerate(noted, start=1)),
+            tables=tuple(salvaged_table(row, number) for number, row in enumerate(noted, start=1)),
             location="",
             until=noted[-1]["until"],
         )
@@ -143,18 +143,6 @@ async def _kept(
     if any(core.id_of(key).startswith(name) for key in there):
         return None
     return await publish(session, objects, options, salvage, [_rows(session, name, one) for one in salvage.tables])
-
-
-def _table(row: Row, number: int) -> SalvagedTable:
-    return SalvagedTable(
-        table=row["name"],
-        rows=row["application"] + row["unclear"],
-        application=row["application"],
-        unclear=row["unclear"],
-        deletes_unknown=True,
-        columns=tuple(row["columns"]),
-        file=f"{number:04}.copy",
-    )
 
 
 def _rows(session: Session, salvage: str, table: SalvagedTable) -> str:

@@ -209,17 +209,26 @@ async def _counted(session: Session, origins: _Origins, tables: Sequence[Row]) -
         [count] = await session.rows(text)
         if not (count["application"] or count["unclear"]):
             continue
-        kept = SalvagedTable(
-            table=table["name"],
-            rows=count["application"] + count["unclear"],
-            application=count["application"],
-            unclear=count["unclear"],
-            deletes_unknown=True,
-            columns=tuple(table["columns"]),
-            file=f"{len(found) + 1:04}.copy",
-        )
-        found.append((kept, rows.replace("{columns}", table["list"])))
+        found.append((salvaged_table({**table, **count}, len(found) + 1), rows.replace("{columns}", table["list"])))
     return found
+
+
+def salvaged_table(row: Row, number: int) -> SalvagedTable:
+    """A table of a salvage.
+
+    Args:
+        row: its `name`, its `columns`, and how many of its rows are the `application`'s and how many `unclear`.
+        number: among the salvage's tables; its file is called so.
+    """
+    return SalvagedTable(
+        table=row["name"],
+        rows=row["application"] + row["unclear"],
+        application=row["application"],
+        unclear=row["unclear"],
+        deletes_unknown=True,
+        columns=tuple(row["columns"]),
+        file=f"{number:04}.copy",
+    )
 
 
 async def _keep(session: Session, upload: Upload, options: BackupOptions, name: str, rows: str) -> StoredFile:
