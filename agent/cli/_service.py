@@ -1,4 +1,4 @@
-"""What the commands need of the agent; `agent.bootstrap.Agent` fills it, tests fill it with a script."""
+"""What the commands need of the agent; `agent.local_agent.Agent` fills it, tests fill it with a script."""
 
 from __future__ import annotations
 
@@ -145,6 +145,6 @@ class Service(Protocol):
 
 def open_service(settings: Settings) -> AbstractAsyncContextManager[Service]:
     """The real agent. Tests put another function in its place."""
-    from agent.bootstrap import open_agent
+    from agent.local_agent import open_agent
 
     return open_agent(settings)

@@ -17,9 +17,9 @@ import psycopg
 import pyrage
 import pytest
 
-from agent.bootstrap import open_agent
 from agent.core import backups as core
 from agent.core.states import EXIT_CODES, State
+from agent.local_agent import open_agent
 from tests.conftest import TEMPLATE, Database
 from tests.scenarios.test_bad_input import Ended, Project, fingerprint, private_disk
 from tests.support.aside import run_aside

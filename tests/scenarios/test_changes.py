@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.bootstrap import open_agent
 from agent.errors import BackupError, NotFoundError
+from agent.local_agent import open_agent
 from agent.settings import Settings
 from tests.conftest import Database
 from tests.support import oracle

@@ -8,7 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from agent.bootstrap import open_agent, open_deps
+from agent.bootstrap import open_deps
+from agent.local_agent import open_agent
 from agent.report.view import deploy_view
 from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
