@@ -57,7 +57,8 @@ class Parts(Model):
     """The archive's entries.
 
     `keys`: foreign keys to tables outside the archive, with their comments, as a listing for `pg_restore --use-list`.
-    `left_out`: of roles that the target's role cannot act for, in words; `apart`: the same as `schema.name`.
+    `left_out`: of roles that the target's role cannot act for, in words; `apart`: the same as `schema.name`, in
+    each way that the catalog may write it.
     """
 
     main: tuple[Entry, ...]
@@ -87,9 +88,11 @@ def divide(listing: str, manifest: Manifest, *, foreign_owners: Collection[str])
         keys=as_listing(entry for entry in ours if entry.dump_id in keys),
         left_out=tuple(f"{one.desc.lower()} {one.schema_name}.{one.tag} of {one.owner}" for one in foreign),
         apart=tuple(
-            f"{quoted(one.schema_name)}.{quoted(name)}"
+            f"{schema}.{written}"
             for one in foreign
             for name in {one.tag.partition("(")[0], one.tag.rpartition(" ")[2]}  # `table constraint` is an index, too
+            for schema in spellings(one.schema_name)
+            for written in spellings(name)
         ),
     )
 
@@ -144,7 +147,7 @@ def compare(before: Snapshot, after: Snapshot, *, schemas: Collection[str], apar
         schemas: of the backup.
         apart: names (`schema.name`) of what was left out or made otherwise, and that was said.
     """
-    places = tuple(f"{quoted(schema)}." for schema in schemas)
+    places = tuple(f"{written}." for schema in schemas for written in spellings(schema))
 
     def compared(identity: str) -> bool:
         kind, _, name = identity.partition(":")
@@ -160,6 +163,7 @@ def compare(before: Snapshot, after: Snapshot, *, schemas: Collection[str], apar
     )
 
 
-def quoted(name: str) -> str:
-    """An identifier as the catalog's snapshot writes it (`quote_ident`, but for reserved words)."""
-    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
+def spellings(name: str) -> tuple[str, ...]:
+    """How the catalog's snapshot may write an identifier: in quotes, or without where quote_ident sees no keyword."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    return (quoted, name) if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else (quoted,)
