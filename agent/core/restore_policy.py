@@ -9,13 +9,10 @@ from agent.core.backups import Manifest
 from agent.core.models import Answer, Approval, Event, EventKind, Model, Proposal
 from agent.core.units import duration
 
-__all__ = [
-    "Judgement", "Policy", "Proposal", "Restore", "approval_words", "covers", "describe", "estimate_seconds", "judge",
-    "strictest", "tried_rungs",
-]  # fmt: skip
-
 Restore = Literal["auto", "approve", "hold"]
 """May rungs 3 and 4 act by themselves: `auto`: within the limits; `approve`: a person is asked; `hold`: never."""
+
+RUNG_NAMES = {1: "transaction rollback", 2: "rollback scripts", 3: "targeted restore", 4: "in-place restore"}
 
 _STRICTNESS: tuple[Restore, ...] = ("auto", "approve", "hold")
 _LISTED = 5
@@ -104,10 +101,10 @@ def covers(asked: Proposal, now: Proposal, policy: Policy) -> bool:
 
 def describe(proposal: Proposal) -> str:
     """The proposal in one sentence, without a full stop: how long, and what would be kept, lost, reloaded, undone."""
-    what = {3: "the targeted restore", 4: "the in-place restore"}.get(proposal.rung, "the restore")
     unknown = " (deletes by the application since the backup cannot be known)" if proposal.lost_unknown else ""
     return (
-        f"rung {proposal.rung}, {what}, would take about {duration(proposal.seconds)}, "
+        f"rung {proposal.rung}, the {RUNG_NAMES.get(proposal.rung, 'restore')}, "
+        f"would take about {duration(proposal.seconds)}, "
         f"keep {_rows(proposal.rows_salvaged)} in a salvage file, lose {_rows(proposal.rows_lost)}{unknown}, "
         f"reload {_tables(proposal.tables)}, and undo {_listed(proposal.undone) or 'what the deploy committed'}"
     )

@@ -20,6 +20,7 @@ from agent.core.models import (
     Severity,
     Verdict,
 )
+from agent.core.restore_policy import RUNG_NAMES
 from agent.core.states import FINAL, State
 from agent.core.units import Span
 from agent.report.models import (
@@ -57,7 +58,6 @@ TITLES = {
     State.RESTORED: "Restored",
     State.NEEDS_OPERATOR: "Needs an operator",
 }
-RUNG_NAMES = {1: "transaction rollback", 2: "rollback scripts", 3: "targeted restore", 4: "in-place restore"}
 FAILED_AS = {State.ABORTED, State.ROLLING_BACK, State.NEEDS_OPERATOR}
 TAKEN_BACK = {State.ROLLED_BACK, State.RESTORED, State.CANCELLED}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.core.models import Answer, Approval, CheckResult, Failure, RunMode, Severity, Strategy, Verdict
-from agent.core.restore_policy import describe
+from agent.core.restore_policy import RUNG_NAMES, describe
 from agent.core.states import State
 from agent.core.units import duration
-from agent.report.collect import RUNG_NAMES, TITLES, Story
+from agent.report.collect import TITLES, Story
 from agent.report.models import Level, MigrationRow, NextCommand, RungRow, Status
 from agent.report.words import clip, count, listing, sentence, size
 

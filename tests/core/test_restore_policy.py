@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.backups import Manifest
-from agent.core.models import Answer, Approval, Event, EventKind
+from agent.core.models import Answer, Approval, Event, EventKind, Proposal
 from agent.core.restore_policy import (
     Policy,
-    Proposal,
     approval_words,
     covers,
     describe,

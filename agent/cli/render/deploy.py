@@ -15,10 +15,10 @@ from agent.cli.render.blocks import next_commands, table
 from agent.cli.render.catalog import changes
 from agent.cli.render.style import STYLES, VERDICT_STYLES, mark, state_text, status_mark
 from agent.core.models import Approval, CheckResult, Deploy, Proposal, Verdict
+from agent.core.restore_policy import RUNG_NAMES
 from agent.core.states import State
 from agent.core.units import duration
 from agent.report import words
-from agent.report.collect import RUNG_NAMES
 from agent.report.models import DeployView, Level, LockWait, MigrationRow, PhaseRow, Progress, Status
 
 _BAR_WIDTH = 30
