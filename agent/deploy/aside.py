@@ -26,7 +26,7 @@ from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest, opened
 from agent.deploy.aside_check import Checked, check
 from agent.deploy.aside_target import Other, refuse_the_source, survey
-from agent.deploy.carrying import Batch, carry_out, end_leftovers
+from agent.deploy.carrying import Batch, Carrying, end_leftovers
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.restore import refuse_dependents
 from agent.errors import AgentError, StatementError, TargetError
@@ -166,16 +166,16 @@ async def _replace(work: _Work) -> Checked:
                 listing=as_listing(fast_order(work.parts.main)),
                 after="\n;\n".join((*last, "")),
             )
-            await carry_out(
+            carrying = Carrying(
                 target=work.target,
                 tools=work.tools,
                 archive=work.folder / backups.APPLICATION,
-                batches=[whole],
                 options=work.options,
                 purpose=_PURPOSE,
                 clock=work.clock,
                 emit=work.emit,
             )
+            await carrying.carry_out([whole])
         except BaseException:
             await _unfill(session, work)
             raise

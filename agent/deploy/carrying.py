@@ -40,48 +40,6 @@ class Batch:
     rest: str = ""
 
 
-async def carry_out(
-    *,
-    target: Target,
-    tools: PgTools,
-    archive: Path,
-    batches: Sequence[Batch],
-    options: BackupOptions,
-    purpose: str,
-    clock: Clock,
-    emit: Emit,
-    journal: str = "",
-) -> None:
-    """Run batches one after the other, as `session_replication_role = replica`.
-
-    Sessions of the agent that still do something in the database are ended first. Whoever else holds a lock is waited
-    for, `lock_attempts` times `lock_timeout_s`, and named.
-
-    Args:
-        archive: folder of the archive that the listings are of.
-        purpose: the sessions' name, as in `Target.connect`.
-        journal: what the restore is called in the database, where its batches are kept until the last has committed;
-            after a crash `resume` does the rest. "": a single batch needs none.
-
-    Raises:
-        BackupError: `backup.unreadable`, `backup.connection_lost`.
-        TargetError: `restore.locked`, `restore.out_of_locks`, `restore.missing_privilege`, `restore.server_disk_full`.
-        StatementError: the database refused a statement.
-            In each case the batch has changed nothing; with a journal, the ones before it have.
-    """
-    carrying = _Carrying(target, tools, archive, options, purpose, clock, emit)
-    if not journal:
-        await carrying.run([(batch, "") for batch in batches])
-        return
-    async with target.session(purpose=purpose) as session:
-        assert not any(batch.rest for batch in batches)  # noqa: S101 - the journal does not have it
-        rows = [{"restore": journal, "number": number, **asdict(batch)} for number, batch in enumerate(batches, 1)]
-        await session.run_transaction(
-            [sql.load("restore/journal_open"), *(session.bind(sql.load("restore/journal_add"), row) for row in rows)]
-        )
-    await carrying.finish(journal)
-
-
 async def unfinished(session: Session) -> str:
     """What a restore in several transactions is called of which only some have committed; "" if there is none."""
     if not await session.value(sql.load("restore/journal_exists")):
@@ -90,24 +48,15 @@ async def unfinished(session: Session) -> str:
     return name
 
 
-async def resume(
-    *,
-    target: Target,
-    tools: PgTools,
-    archive: Path,
-    options: BackupOptions,
-    purpose: str,
-    clock: Clock,
-    emit: Emit,
-    journal: str,
-) -> None:
-    """Run what is left of the restore whose journal is in the database; arguments and errors as of `carry_out`."""
-    await _Carrying(target, tools, archive, options, purpose, clock, emit).finish(journal)
+@dataclass(frozen=True, kw_only=True)
+class Carrying:
+    """What the batches of a restore are run with, as `session_replication_role = replica`, one after the other.
 
+    Sessions of the agent that still do something in the database are ended first. Whoever else holds a lock is waited
+    for, `lock_attempts` times `lock_timeout_s`, and named.
 
-@dataclass(frozen=True)
-class _Carrying:
-    """What all batches of a restore need."""
+    `archive`: folder of the archive that the listings are of. `purpose`: the sessions' name, as in `Target.connect`.
+    """
 
     target: Target
     tools: PgTools
@@ -117,8 +66,32 @@ class _Carrying:
     clock: Clock
     emit: Emit
 
-    async def finish(self, journal: str) -> None:
-        """Run the batches of the journal that have not committed."""
+    async def carry_out(self, batches: Sequence[Batch], *, journal: str = "") -> None:
+        """Run batches.
+
+        Args:
+            journal: what the restore is called in the database, where its batches are kept until the last has
+                committed; after a crash `resume` does the rest. "": a single batch needs none.
+
+        Raises:
+            BackupError: `backup.unreadable`, `backup.connection_lost`.
+            TargetError: `restore.locked`, `restore.out_of_locks`, `restore.missing_privilege`,
+                `restore.server_disk_full`.
+            StatementError: the database refused a statement.
+                In each case the batch has changed nothing; with a journal, the ones before it have.
+        """
+        if not journal:
+            await self._run([(batch, "") for batch in batches])
+            return
+        assert not any(batch.rest for batch in batches)  # noqa: S101 - the journal does not have it
+        rows = [{"restore": journal, "number": number, **asdict(batch)} for number, batch in enumerate(batches, 1)]
+        async with self.target.session(purpose=self.purpose) as session:
+            added = [session.bind(sql.load("restore/journal_add"), row) for row in rows]
+            await session.run_transaction([sql.load("restore/journal_open"), *added])
+        await self.resume(journal)
+
+    async def resume(self, journal: str) -> None:
+        """Run the batches of the restore in the journal that have not committed. Raises as `carry_out`."""
         async with self.target.session(purpose=self.purpose) as session:
             rows = await session.rows(sql.load("restore/journal_left"))
             left = []
@@ -133,9 +106,9 @@ class _Carrying:
             message = f"going on with the restore {journal}: {total - len(left)} of {total} parts were in"
             tell(self.emit, self.clock, EventKind.LOG, message, severity=Severity.WARNING)
         left[-1] = (left[-1][0], left[-1][1] + sql.load("restore/journal_close"))
-        await self.run(left, total=total)
+        await self._run(left, total=total)
 
-    async def run(self, batches: Sequence[tuple[Batch, str]], *, total: int = 1) -> None:
+    async def _run(self, batches: Sequence[tuple[Batch, str]], *, total: int = 1) -> None:
         """Run batches, each with SQL that ends its transaction."""
         async with self.target.session(purpose=self.purpose) as session:
             await end_leftovers(session, self.clock, self.emit)
@@ -183,6 +156,24 @@ class _Carrying:
                     raise explained(error, blockers, part=part) from error
             else:
                 return
+
+
+async def carry_out(
+    *,
+    target: Target,
+    tools: PgTools,
+    archive: Path,
+    batches: Sequence[Batch],
+    options: BackupOptions,
+    purpose: str,
+    clock: Clock,
+    emit: Emit,
+) -> None:
+    """`Carrying.carry_out`, without a journal."""
+    carrying = Carrying(
+        target=target, tools=tools, archive=archive, options=options, purpose=purpose, clock=clock, emit=emit
+    )
+    await carrying.carry_out(batches)
 
 
 async def _begin(session: Session, options: BackupOptions) -> tuple[str, str]:

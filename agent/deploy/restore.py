@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from agent import sql
 from agent.core import backups as core
@@ -23,7 +23,7 @@ from agent.core.restore_failures import refuse_newer_server
 from agent.core.restore_sql import as_members, reading_checks
 from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest, opened
-from agent.deploy.carrying import Batch, carry_out, end_leftovers, resume, unfinished
+from agent.deploy.carrying import Batch, Carrying, end_leftovers, unfinished
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.late import Guard
 from agent.deploy.snapshot import application_schemas, backup_catalog
@@ -70,22 +70,22 @@ async def restore_in_place(
         target.session(purpose=purpose) as session,
     ):
         await end_leftovers(session, clock, emit)
-        common: _Common = {
-            "target": target,
-            "tools": tools,
-            "archive": folder / core.APPLICATION,
-            "options": options,
-            "purpose": purpose,
-            "clock": clock,
-            "emit": emit,
-        }
+        carrying = Carrying(
+            target=target,
+            tools=tools,
+            archive=folder / core.APPLICATION,
+            options=options,
+            purpose=purpose,
+            clock=clock,
+            emit=emit,
+        )
         if await unfinished(session) == manifest.id:
-            await resume(journal=manifest.id, **common)
+            await carrying.resume(manifest.id)
         else:
             plan = await _plan(session, tools, manifest, folder, last=last, guard=guard, shared=shared)
             for line in plan.left_alone:
                 tell(emit, clock, EventKind.LOG, f"left alone, since it is not ours: {line}", severity=Severity.WARNING)
-            await _run(plan, common, journal=manifest.id)
+            await _run(plan, carrying, journal=manifest.id)
         await analyse(target, purpose=purpose, jobs=options.jobs, schemas=manifest.schemas)
     tell(emit, clock, EventKind.LOG, f"restored backup {backup.id}: {', '.join(manifest.schemas)}", backup=backup.id)
 
@@ -100,18 +100,6 @@ async def history_rows(session: Session, folder: Path) -> str:
 
 # What must be there before the schemas' contents: types come from extensions, and owners must be let in.
 _EARLY = outside.FIRST | {"schema owner", "schema comment", "schema privileges"}
-
-
-class _Common(TypedDict):
-    """Arguments of `carry_out` and `resume`."""
-
-    target: Target
-    tools: PgTools
-    archive: Path
-    options: BackupOptions
-    purpose: str
-    clock: Clock
-    emit: Emit
 
 
 class _Drop(NamedTuple):
@@ -192,11 +180,11 @@ def script(*statements: str) -> str:
     return "".join(f"{text};\n" for one in statements if (text := one.strip().rstrip(";")))
 
 
-async def _run(plan: _Plan, common: _Common, *, journal: str) -> None:
+async def _run(plan: _Plan, carrying: Carrying, *, journal: str) -> None:
     """In one transaction where locks allow, else in several."""
     if plan.locks <= plan.room:
         try:
-            await carry_out(batches=[plan.whole()], **common)
+            await carrying.carry_out([plan.whole()])
         except TargetError as error:
             if error.code != "restore.out_of_locks":
                 raise
@@ -207,8 +195,8 @@ async def _run(plan: _Plan, common: _Common, *, journal: str) -> None:
         f"one transaction would take {plan.locks:,} locks, and the server has room for {plan.room:,}: the restore runs "
         f"in {len(batches)} transactions. Until the last of them the application finds only a part of its tables"
     )
-    tell(common["emit"], common["clock"], EventKind.LOG, message, severity=Severity.WARNING)
-    await carry_out(batches=batches, journal=journal, **common)
+    tell(carrying.emit, carrying.clock, EventKind.LOG, message, severity=Severity.WARNING)
+    await carrying.carry_out(batches, journal=journal)
 
 
 async def _plan(
