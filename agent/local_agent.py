@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from pydantic import SecretStr
 
-from agent.bootstrap import connectors, open_deps, outbox, report, running_engine, scratch_database
+from agent.bootstrap import connectors, open_deps, outbox, report, report_error, running_engine, scratch_database
 from agent.core.aside import Aside
 from agent.core.backups import Manifest
 from agent.core.catalog import CatalogDiff
@@ -32,7 +32,7 @@ from agent.deploy.drift import diff_with_backup
 from agent.deploy.events import read_events
 from agent.deploy.salvage_service import Salvages
 from agent.deploy.supervisor import Supervisor, queue
-from agent.errors import BusyError
+from agent.errors import AgentError, BusyError
 from agent.settings import Settings
 
 
@@ -43,12 +43,6 @@ class Agent:
         self._settings = settings
         self._deps = deps
         self._one_at_a_time = asyncio.Lock()
-        self._delivering: asyncio.Task[None] | None = None  # kept, or the loop would forget it
-
-    @property
-    def deps(self) -> Deps:
-        """The ports, for those who need more than the requests below."""
-        return self._deps
 
     async def plan(self, request: DeployRequest) -> Plan:
         """What a deploy would do now; changes nothing."""
@@ -74,16 +68,17 @@ class Agent:
         """
         async with AsyncExitStack() as stack:
             supervisor = await self._engine(stack)
+            heard = await stack.enter_async_context(self._telling(on_event))
             if supervisor is not None:
                 for left in await supervisor.adopt():
                     on_start(await self._deps.store.get(left))
-                    await supervisor.follow(left, self._telling(on_event))
+                    await supervisor.follow(left, heard)
             queued = await queue(self._deps, request)
             on_start(queued)
             if supervisor is None:
                 return await service.follow(self._deps, queued.id, on_event)
             await supervisor.adopt()
-            final = await supervisor.follow(queued.id, self._telling(on_event))
+            final = await supervisor.follow(queued.id, heard)
             await self._deliver()
             return final
 
@@ -135,19 +130,38 @@ class Agent:
             supervisor = await self._engine(stack)
             if supervisor is None or answered.id not in await supervisor.adopt():
                 return answered
-            final = await supervisor.follow(answered.id, self._telling(on_event))
+            heard = await stack.enter_async_context(self._telling(on_event))
+            final = await supervisor.follow(answered.id, heard)
             await self._deliver()
             return final
 
-    def _telling(self, on_event: Callable[[Event], None]) -> Callable[[Event], None]:
-        """Hands events on, and tells the channels at once when people are asked: the deploy waits for them."""
+    @asynccontextmanager
+    async def _telling(self, on_event: Callable[[Event], None]) -> AsyncIterator[Callable[[Event], None]]:
+        """Hands events on, and tells the channels at once when people are asked: the deploy waits for them.
+
+        What is still on its way at the end is cut off; the next agent tells it.
+        """
+        deliveries: list[asyncio.Task[None]] = []
+
+        async def deliver() -> None:
+            try:
+                await self._deliver()
+            except AgentError as error:
+                report_error(error)
 
         def heard(event: Event) -> None:
             on_event(event)
             if event.kind is EventKind.APPROVAL and event.data.get("answer") is None:
-                self._delivering = asyncio.create_task(self._deliver())
+                deliveries.append(asyncio.create_task(deliver()))
 
-        return heard
+        try:
+            yield heard
+        finally:
+            for one in deliveries:
+                one.cancel()
+            for ended in await asyncio.gather(*deliveries, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    raise ended
 
     async def doctor(self) -> list[Finding]:
         """Look at everything a deploy needs; severity `info` is what is in order."""

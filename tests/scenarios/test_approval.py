@@ -16,7 +16,17 @@ from typing import Any
 import pytest
 
 from agent.bootstrap import open_deps
-from agent.core.models import Approval, Deploy, DeployRequest, EventKind, OutboxState, Proposal, Severity
+from agent.core.models import (
+    Approval,
+    Deploy,
+    DeployRequest,
+    Event,
+    EventKind,
+    OutboxState,
+    Proposal,
+    Severity,
+    Strategy,
+)
 from agent.core.restore_policy import Policy
 from agent.core.states import Move, State
 from agent.deploy.approval import permitted, policy_of
@@ -26,6 +36,7 @@ from agent.deploy.events import read_events
 from agent.deploy.supervisor import queue
 from agent.deploy.workflow import run_deploy
 from agent.edges.store import SqlStore
+from agent.local_agent import open_agent
 from agent.settings import Settings
 from tests.support.deploying import PlainCtx, deploy, make_settings, write_migrations
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
@@ -195,6 +206,31 @@ async def test_a_connection_that_dies_while_people_think_is_opened_again(project
         await one.answer(approve=True)
         assert await one.task is State.RESTORED
     assert whole(database) == before
+
+
+async def test_who_leaves_a_waiting_deploy_leaves_no_delivery_behind(project) -> None:
+    """The message is on its way while the command ends: what it uses is closed then."""
+    database, folder, _ = project
+    with receiving() as chat:
+        chat.hold()
+        notify = [{"name": "chat", "kind": "slack", "url": f"{chat.url}/hook", "events": ["restoring"]}]
+        settings = make_settings(database.url, folder, deploy={"restore": "approve"}, notify=notify)
+        asked = asyncio.Event()
+
+        def heard(event: Event) -> None:
+            if event.kind is EventKind.APPROVAL:
+                asked.set()
+
+        before = asyncio.all_tasks()
+        async with open_agent(settings) as agent:
+            request = DeployRequest(project=settings.project, strategy=Strategy.PER_MIGRATION)
+            running = asyncio.create_task(agent.deploy(request, heard))
+            await asked.wait()
+            await asyncio.to_thread(chat.wait_for, 1)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            assert running.cancelled()
+            assert asyncio.all_tasks() == before
 
 
 # --- killed while it waits ---
