@@ -11,8 +11,8 @@ from pathlib import Path
 
 from agent.core.migrations import FILE_NAME
 from agent.core.runbook_io import json_schema
+from agent.core.units import count
 from agent.errors import InputError
-from agent.report.words import count
 
 _PLACES = ("supabase/migrations", "migrations", "db/migrations", "scripts", "sql")
 _MOST = 3  # migrations that the first runbook names

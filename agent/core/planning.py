@@ -17,7 +17,7 @@ from agent.core.scripts import Script, analyse, unsafe_enum_use
 from agent.core.splitter import split
 from agent.core.statements import committing_procedures
 from agent.core.syntax import PARSER_MAJOR
-from agent.core.units import Span
+from agent.core.units import Span, count
 
 _IGNORED = re.compile(r"[\s;]+")
 _MODES = {
@@ -153,7 +153,7 @@ def _remote_only(folder: Folder, rows: Mapping[str, HistoryRow]) -> Iterator[Fin
         yield Finding(
             code="plan.remote_only",
             severity=Severity.ERROR,
-            message=f"the database has {_count(len(missing), 'migration')} that {folder.label} lacks: {named}{more}",
+            message=f"the database has {count(len(missing), 'migration')} that {folder.label} lacks: {named}{more}",
             hint="Bring the files back (`supabase migration fetch`), or mark them with "
             "`supabase migration repair --status reverted`.",
             where={"version": missing[0].version},
@@ -228,7 +228,7 @@ def _choose(scripts: Sequence[Script], asked: Strategy, checks: int) -> tuple[St
     obstacles = list(_obstacles(scripts))
     if not obstacles:
         together = (
-            f"{_count(len(scripts), 'file')} and {_count(checks, 'check')}" if checks else _count(len(scripts), "file")
+            f"{count(len(scripts), 'file')} and {count(checks, 'check')}" if checks else count(len(scripts), "file")
         )
         return Strategy.ATOMIC, f"one transaction can hold {together}", None
     more = f" (and {len(obstacles) - 1} more)" if len(obstacles) > 1 else ""
@@ -264,10 +264,6 @@ def _culprit(script: Script) -> str:
 def _statement_by_statement(script: Script) -> Script:
     mode = RunMode.NO_TRANSACTION if script.mode is RunMode.TRANSACTION else script.mode
     return script.model_copy(update={"mode": mode})
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _fingerprint(facts: Mapping[str, object]) -> str:

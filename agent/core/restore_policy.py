@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from agent.core.backups import Manifest
 from agent.core.models import Answer, Approval, Event, EventKind, Model, Proposal
-from agent.core.units import duration
+from agent.core.units import count, duration
 
 Restore = Literal["auto", "approve", "hold"]
 """May rungs 3 and 4 act by themselves: `auto`: within the limits; `approve`: a person is asked; `hold`: never."""
@@ -105,7 +105,8 @@ def describe(proposal: Proposal) -> str:
     return (
         f"rung {proposal.rung}, the {RUNG_NAMES.get(proposal.rung, 'restore')}, "
         f"would take about {duration(proposal.seconds)}, "
-        f"keep {_rows(proposal.rows_salvaged)} in a salvage file, lose {_rows(proposal.rows_lost)}{unknown}, "
+        f"keep {count(proposal.rows_salvaged, 'row')} in a salvage file, "
+        f"lose {count(proposal.rows_lost, 'row')}{unknown}, "
         f"reload {_tables(proposal.tables)}, and undo {_listed(proposal.undone) or 'what the deploy committed'}"
     )
 
@@ -123,11 +124,7 @@ def approval_words(approval: Approval) -> str:
 def _tables(tables: Collection[str]) -> str:
     if not tables:
         return "no table"
-    return f"{len(tables):,} table{'s' * (len(tables) != 1)} ({_listed(tables)})"
-
-
-def _rows(number: int) -> str:
-    return f"{number:,} row{'s' * (number != 1)}"
+    return f"{count(len(tables), 'table')} ({_listed(tables)})"
 
 
 def _listed(names: Collection[str]) -> str:

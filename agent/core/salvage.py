@@ -11,6 +11,7 @@ from typing import NamedTuple
 from agent.core import sealed
 from agent.core.backups import MANIFEST, StoredFile, prefix
 from agent.core.models import Model
+from agent.core.units import count
 from agent.errors import BackupError
 
 FORMAT = 1
@@ -227,5 +228,5 @@ def damaged(where: str, why: str) -> BackupError:
 def sentence(tables: Sequence[SalvagedTable]) -> str:
     """What was kept, for people: `12 rows of 2 tables (3 of them unclear)`."""
     rows, unclear = sum(one.rows for one in tables), sum(one.unclear for one in tables)
-    words = f"{rows:,} row{'s' * (rows != 1)} of {len(tables)} table{'s' * (len(tables) != 1)}"
+    words = f"{count(rows, 'row')} of {count(len(tables), 'table')}"
     return f"{words} ({unclear:,} of them unclear)" if unclear else words

@@ -65,8 +65,8 @@ class Undo(Model):
 
     `drops`: SQL that drops present objects. `again`: objects of before to make again.
     `early`, `late`: SQL that sets back what stays, before and after the others are made. `hit`: catalog and OID of all
-    that goes as a whole. `blocked`: what would go along and could not be brought back; if there is any, nothing may be done.
-    `lines`: for people.
+    that goes as a whole. `blocked`: what would go along and could not be brought back; if there is any, nothing may be
+    done. `lines`: for people.
     """
 
     lines: tuple[str, ...] = ()

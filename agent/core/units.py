@@ -62,6 +62,11 @@ def _parts(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large} {large_unit}" + (f" {small:02} {small_unit}" if small else "")
 
 
+def count(number: int, noun: str, plural: str = "") -> str:
+    """A number and its noun: `1 table`, `1,204 rows`; `plural` where adding an `s` is wrong."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 class Span(Model):
     """From `low_s` to `high_s` seconds, both included."""
 

@@ -19,6 +19,7 @@ from agent.core.models import CheckResult, EventKind, Failure, NewEvent, Severit
 from agent.core.planning import Plan
 from agent.core.runbook import Runbook
 from agent.core.states import FINAL, Move, State
+from agent.core.units import count
 from agent.deploy import from_backup, ladder
 from agent.deploy.backup import take_backup
 from agent.deploy.checking import after_commit, check, tally
@@ -273,8 +274,7 @@ async def _backup(run: Run) -> State:
 async def _migrate(run: Run) -> State:
     await migrate(run)
     assert run.plan is not None  # noqa: S101 - recalled
-    count = len(run.plan.scripts)
-    return await run.move(State.MIGRATE, Move.APPLIED, f"{count} migration{'s' * (count != 1)} applied")
+    return await run.move(State.MIGRATE, Move.APPLIED, f"{count(len(run.plan.scripts), 'migration')} applied")
 
 
 async def _verify(run: Run) -> State:

@@ -11,10 +11,10 @@ from typing import Any
 
 from agent.core.models import Deploy, Event, EventKind, Model
 from agent.core.states import FINAL, State
-from agent.core.units import duration
+from agent.core.units import count, duration
 from agent.report.models import DeployView, Level, NextCommand, Status
 from agent.report.view import deploy_view
-from agent.report.words import clip, count, size
+from agent.report.words import clip, size
 
 TITLE_WIDTH = 140
 VALUE_WIDTH = 200

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from agent.core.models import Answer, Approval, CheckResult, Failure, RunMode, Severity, Strategy, Verdict
 from agent.core.restore_policy import RUNG_NAMES, describe
 from agent.core.states import State
-from agent.core.units import duration
+from agent.core.units import count, duration
 from agent.report.collect import TITLES, Story
 from agent.report.models import Level, MigrationRow, NextCommand, RungRow, Status
-from agent.report.words import clip, count, listing, sentence, size
+from agent.report.words import clip, listing, sentence, size
 
 SQL_WIDTH = 160
 _UNTOUCHED_CAUSES = ("preflight", "snapshot", "backup")  # no migration had begun

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from agent.core.models import Finding, Model, RunMode, Severity, Strategy
 from agent.core.planning import Plan
 from agent.core.scripts import Script
-from agent.core.units import Span
-from agent.report.words import count, listing
+from agent.core.units import Span, count
+from agent.report.words import listing
 
 
 class PlannedMigration(Model):

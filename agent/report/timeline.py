@@ -8,10 +8,11 @@ from itertools import groupby
 
 from agent.core.models import CheckResult, Event, EventKind, Severity, Verdict
 from agent.core.states import FINAL, State
+from agent.core.units import count
 from agent.report.collect import TITLES, WAY_BACK, Story, check_level, told_already
 from agent.report.explain import LEVELS, label
 from agent.report.models import SEVERITY_LEVELS, Level, PhaseRow, Status, TimelineRow
-from agent.report.words import clip, count, listing, size
+from agent.report.words import clip, listing, size
 
 DETAIL_WIDTH = 300
 APPROVAL_LEVELS = {"approved": Level.GOOD, "rejected": Level.ERROR}

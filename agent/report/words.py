@@ -25,11 +25,6 @@ def size(byte_count: float) -> str:
     return f"{amount:.1f} TB"
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
-    """A number and its noun: `1 table`, `1,204 rows`; `plural` where adding an `s` is wrong."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def clip(text: str, width: int) -> str:
     """One line of at most `width` characters; white space squeezed, the end marked with `…` when cut."""
     line = " ".join(text.split())

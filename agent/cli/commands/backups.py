@@ -121,7 +121,7 @@ async def prune(
 ) -> None:
     """Remove the backups that the retention rules let go. The last verified one always stays."""
     from agent.cli.render import lists
-    from agent.report.words import count
+    from agent.core.units import count
 
     async with ui.service() as agent:
         gone = await agent.prune(dry_run=dry_run)

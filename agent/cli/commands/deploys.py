@@ -307,7 +307,7 @@ async def verify(ui: Ui) -> None:
     """
     from agent.cli.render.deploy import checks_table
     from agent.core.models import Severity, Verdict
-    from agent.report.words import count
+    from agent.core.units import count
 
     async with ui.service() as agent:
         results = await agent.verify(lambda _: None)

@@ -38,7 +38,7 @@ def schema(ui: Ui) -> None:
 
 def check(ui: Ui, file: RunbookFile = None) -> None:
     """Check a runbook without a database: unknown keys and wrong values are shown with line and column."""
-    from agent.report.words import count
+    from agent.core.units import count
 
     path, runbook = _load(ui, file)
     checks = sum(1 for _ in runbook.all_checks())

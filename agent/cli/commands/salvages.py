@@ -64,7 +64,7 @@ async def apply(
     """
     from agent.cli.render import salvage
     from agent.core.salvage import Settlement, Wishes
-    from agent.report.words import count
+    from agent.core.units import count
 
     wishes = Wishes(unclear=unclear, overwrite=overwrite, dry_run=dry_run)
     async with ui.service() as agent:

@@ -7,15 +7,14 @@ from rich.text import Text
 
 from agent.cli.render.style import STYLES, mark
 from agent.core.aside import Aside
-from agent.core.units import duration
-from agent.report import words
+from agent.core.units import count, duration
 from agent.report.models import Level
 
 
 def aside(done: Aside) -> RenderableType:
     """What was restored, and by name what was not."""
     level = Level.GOOD if done.complete else Level.WARNING
-    tables, rows = words.count(done.tables, "table"), f"{done.rows:,} rows"
+    tables, rows = count(done.tables, "table"), count(done.rows, "row")
     headline = f"{done.target} holds backup {done.backup_id}: {tables}, {rows}, in {duration(done.seconds)}"
     parts: list[RenderableType] = [
         Text.assemble(mark(level), " ", (headline, f"bold {STYLES[level]}")),

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from agent.cli.render.style import mark
 from agent.core.models import Finding, Severity
+from agent.core.units import count
 from agent.errors import AgentError, StatementError
 from agent.report.models import SEVERITY_LEVELS, Level, NextCommand
-from agent.report.words import count
 
 
 def error_block(error: AgentError) -> RenderableType:

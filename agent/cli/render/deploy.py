@@ -17,7 +17,7 @@ from agent.cli.render.style import STYLES, VERDICT_STYLES, mark, state_text, sta
 from agent.core.models import Approval, CheckResult, Deploy, Proposal, Verdict
 from agent.core.restore_policy import RUNG_NAMES
 from agent.core.states import State
-from agent.core.units import duration
+from agent.core.units import count, duration
 from agent.report import words
 from agent.report.models import DeployView, Level, LockWait, MigrationRow, PhaseRow, Progress, Status
 
@@ -58,7 +58,7 @@ def _inside(view: DeployView, phase: PhaseRow) -> Iterator[RenderableType]:
     if phase.state is State.MIGRATE and phase.status in (Status.RUNNING, Status.FAILED):
         first, last = _window(view.migrations)
         if first > 0:
-            yield Text(f"… {words.count(first, 'migration')} before", style="dim")
+            yield Text(f"… {count(first, 'migration')} before", style="dim")
         yield from (_migration_line(row) for row in view.migrations[first:last])
         after = max(len(view.migrations), *(row.total for row in view.migrations)) - last if view.migrations else 0
         if after > 0:

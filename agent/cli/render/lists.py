@@ -12,7 +12,7 @@ from agent.cli.render.blocks import finding_rows, table
 from agent.cli.render.style import BACKUP_STYLES, STYLES, mark, state_text
 from agent.core.backups import Manifest
 from agent.core.models import BackupRecord
-from agent.core.units import duration
+from agent.core.units import count, duration
 from agent.report import words
 from agent.report.models import Level
 from agent.report.plan_view import PlanView, remarks
@@ -35,7 +35,7 @@ def plan(view: PlanView) -> RenderableType:
             made.add_row(each.file, f"{each.statements:,}", *([each.expected] if timed else []), note)
         parts.append(made)
         if len(view.migrations) > _MOST_FILES:
-            parts.append(Text(f"… {words.count(len(view.migrations) - _MOST_FILES, 'more file')}", style="dim"))
+            parts.append(Text(f"… {count(len(view.migrations) - _MOST_FILES, 'more file')}", style="dim"))
     if view.findings:
         parts += ["", finding_rows(view.findings)]
     if view.migrations and view.can_run:
@@ -71,7 +71,7 @@ def backup(record: BackupRecord, manifest: Manifest) -> RenderableType:
         "database": manifest.target,
         "taken": f"{manifest.created_at:%Y-%m-%d %H:%M:%S} UTC, "
         f"in {duration((manifest.finished_at - manifest.created_at).total_seconds())}",
-        "size": f"{words.size(manifest.bytes)} in {words.count(len(manifest.files), 'file')}",
+        "size": f"{words.size(manifest.bytes)} in {count(len(manifest.files), 'file')}",
         "server": f"PostgreSQL {manifest.server_version}, pg_dump {manifest.tool_version}",
         "schemas": ", ".join(manifest.schemas),
         "log position": manifest.lsn,
@@ -99,7 +99,7 @@ def status(view: StatusView) -> RenderableType:
         facts.add_row("", Text.assemble(mark(Level.ERROR), f" {view.problem}"))
     else:
         facts.add_row("applied", f"{view.applied:,}" + (f", last {view.last_applied}" if view.last_applied else ""))
-        pending = words.count(len(view.pending), "migration") if view.pending else "none"
+        pending = count(len(view.pending), "migration") if view.pending else "none"
         facts.add_row("pending", Text(pending, style="yellow" if view.pending else ""))
         for name in view.pending[:10]:
             facts.add_row("", Text(name, style="dim"))
