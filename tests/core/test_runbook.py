@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.models import Failure
-from agent.core.patterns import WORDS
+from agent.core.patterns import ID, LABEL, WORDS
 from agent.core.queries import bind, same_expression
 from agent.core.runbook import Runbook
 from agent.core.runbook_io import json_schema, load_runbook
@@ -409,4 +409,4 @@ def patterns_in(schema: object) -> Iterator[str]:
 
 def test_every_pattern_has_words() -> None:
     used = {*patterns_in(json_schema()), *patterns_in(Settings.model_json_schema())}
-    assert used <= set(WORDS)
+    assert {ID, LABEL} <= used <= set(WORDS)

@@ -58,19 +58,24 @@ INSERTS = {
     "parted": "insert into public.parted values (%(id)s, 1)",
     "made": "insert into public.made values (%(id)s)",
 }
+MADE = "select to_regclass('public.made')"
 
 
 class Application:
-    """A session that inserts into tables, one transaction after the other; `committed`: (table, id), once it knows."""
+    """A session that inserts into tables, one transaction after the other, entered once the first has committed.
+
+    `committed`: (table, id), once it knows.
+    """
 
     def __init__(self, url: str, name: str, tables: tuple[str, ...]) -> None:
         self.committed: list[tuple[str, str]] = []
         self._url, self._name, self._tables = url, name, tables
-        self._stop = threading.Event()
+        self._stop, self._writes = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work)
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._writes.wait()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,18 +92,14 @@ class Application:
                 try:
                     with connection.transaction():
                         for table in self._tables:
-                            if (
-                                table == "made"
-                                and not connection.execute("select to_regclass('public.made') is not null").fetchone()[
-                                    0
-                                ]
-                            ):  # type: ignore[index]
+                            if table == "made" and connection.execute(MADE).fetchone() == (None,):
                                 continue
                             connection.execute(INSERTS[table], {"id": one})
                             written.append((table, one))
                 except (psycopg.errors.DeadlockDetected, psycopg.errors.UndefinedTable):
                     continue
                 self.committed += written
+                self._writes.set()
 
 
 def set_up(database: Database, folder: Path, **more: Any) -> Settings:
@@ -149,11 +150,11 @@ async def test_an_application_that_never_stops_writing_loses_nothing(
 
 
 @contextmanager
-def written_late(database: Database, statements: str, *, tables: str = "log") -> Iterator[None]:
+def written_late(database: Database, statements: str, *, table: str = "log") -> Iterator[None]:
     """A transaction that has begun before the deploy, and commits once the restore waits for a lock on that table."""
     done = threading.Event()
     waiting = f"""
-      select count(*) > 0 from pg_locks where not granted and relation = 'public.{tables}'::regclass
+      select count(*) > 0 from pg_locks where not granted and relation = 'public.{table}'::regclass
       and pid in (select pid from pg_stat_activity where application_name = 'deploy-agent/tools')"""
 
     def commit_when_asked(writer: psycopg.Connection[Any]) -> None:
@@ -206,7 +207,7 @@ async def test_each_batch_of_a_restore_keeps_the_rows_of_its_own_tables(
     settings = set_up(database, tmp_path, deploy={"targeted_restore": False})
     with (
         written_late(database, LATE),
-        written_late(database, INSERTS["aside"].replace("%(id)s", "'late'"), tables="aside"),
+        written_late(database, INSERTS["aside"].replace("%(id)s", "'late'"), table="aside"),
     ):
         outcome = await deploy(settings, "per_migration")
     assert outcome.state == "restored", outcome.why

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -157,25 +156,16 @@ async def undo(project: tuple[Database, Path], change: str, strategy: str) -> No
 async def test_what_the_application_writes_elsewhere_stays(project) -> None:
     """Rows of tables that the deploy did not write to are not touched, nor are the tables' files."""
     database, folder = project
-    write_migrations(
-        folder, {FIRST: "alter table public.posts add column slug text; delete from public.comments;"} | FAILS
-    )
+    change = "alter table public.posts add column slug text; delete from public.comments;"
+    write_migrations(folder, {FIRST: change, **FAILS})
     before = files(database.url)
 
-    outcome = await deploy(
-        make_settings(database.url, folder),
-        "per_migration",
-        moved=_at_failure(
-            lambda: psql(
-                database.url,
-                "insert into public.aside values (1000, 'meanwhile');"
-                "insert into public.posts (author_id, title) values (1, 'meanwhile');",
-            )
-        ),
+    await undo_while_written(
+        project,
+        "insert into public.aside values (1000, 'meanwhile');"
+        "insert into public.posts (author_id, title) values (1, 'meanwhile');",
     )
 
-    assert outcome.state == "restored", outcome.why
-    assert rungs(outcome) == [(3, True)]
     assert rows(database.url, "select count(*) from public.aside") == [(51,)]
     assert rows(database.url, "select count(*) from public.posts") == [(201,)]  # its content was not the deploy's doing
     assert rows(database.url, "select count(*) from public.comments") == [(300,)]
@@ -186,31 +176,30 @@ async def test_what_the_application_writes_elsewhere_stays(project) -> None:
 async def test_rows_that_hang_on_lost_rows_go_too(project) -> None:
     """A comment of the application on a post of the application's cannot stay when the posts are loaded again."""
     database, folder = project
-    write_migrations(folder, {FIRST: "update public.posts set title = 'x' || title;"} | FAILS)
+    write_migrations(folder, {FIRST: "update public.posts set title = 'x' || title;", **FAILS})
 
-    outcome = await deploy(
-        make_settings(database.url, folder),
-        "per_migration",
-        moved=_at_failure(
-            lambda: psql(
-                database.url,
-                "with new as (insert into public.posts (author_id, title) values (1, 'meanwhile') returning id)"
-                "insert into public.comments (post_id, body) select id, 'meanwhile' from new;",
-            )
-        ),
+    await undo_while_written(
+        project,
+        "with new as (insert into public.posts (author_id, title) values (1, 'meanwhile') returning id)"
+        "insert into public.comments (post_id, body) select id, 'meanwhile' from new;",
     )
 
-    assert outcome.state == "restored", outcome.why
-    assert rungs(outcome) == [(3, True)]
     assert rows(database.url, "select count(*) from public.comments where body = 'meanwhile'") == [(0,)]
     assert rows(database.url, "select count(*) from public.posts where title like 'x%'") == [(0,)]
 
 
-def _at_failure(action: Callable[[], object]) -> Callable[[int], None]:
-    """Do something when the deploy has failed and nothing is undone yet: the fifth change of state."""
+async def undo_while_written(project: tuple[Database, Path], statements: str) -> None:
+    """Deploy; when it has failed and nothing is undone yet, the application writes; then rung 3 brings it back."""
+    database, folder = project
+    states = []
 
     def moved(number: int) -> None:
         if number == 5:  # started, cleared, snapped, backed up, failed
-            action()
+            psql(database.url, statements)
+            states.append(number)
 
-    return moved
+    outcome = await deploy(make_settings(database.url, folder), "per_migration", moved=moved)
+
+    assert states == [5]
+    assert outcome.state == "restored", outcome.why
+    assert rungs(outcome) == [(3, True)]
