@@ -41,7 +41,7 @@ def configure_logging(
         stream: where to; None: stderr.
     """
     out = stream or sys.stderr
-    handler = logging.StreamHandler(out)
+    handler = _Handler(out)
     handler.setLevel(level.upper())  # a library's logger may have a lower one
     handler.addFilter(_is_no_cancelling)
     handler.setFormatter(_Formatter(redactor, pretty=format == "console" or (format == "auto" and out.isatty())))
@@ -59,6 +59,20 @@ def configure_logging(
 def _is_no_cancelling(record: logging.LogRecord) -> bool:
     """A task that is cut short because the program ends is no failure, though libraries log it as one."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError | futures.CancelledError))
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes records; of one that cannot be put into words only where it comes from."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
+        """See `logging.Handler.handleError`, which would print the record's parts past the redactor."""
+        error = sys.exception()
+        if isinstance(error, OSError) or self.stream.closed:  # there is nowhere to tell it
+            return
+        told = logging.makeLogRecord({"name": record.name, "levelno": record.levelno, "levelname": record.levelname})
+        told.msg = "a record cannot be shown"
+        told.__dict__.update(file=f"{record.filename}:{record.lineno}", reason=type(error).__name__)
+        self.emit(told)
 
 
 class _Formatter(logging.Formatter):

@@ -46,6 +46,32 @@ def test_json_has_level_time_and_fields():
     assert line == {"event": "deploy ended", "level": "info", "logger": "agent", "deploy_id": "d1", "seconds": 1.5}
 
 
+@pytest.mark.parametrize(
+    ("message", "extra", "reason"),
+    [
+        ("%d of %d", {}, "TypeError"),
+        ("%s: 5 % y %s", {}, "ValueError"),
+        ("%s %s", {"fields": {("a", "key"): SECRET}}, "TypeError"),
+    ],
+    ids=["words", "sign", "fields"],
+)
+def test_a_record_that_cannot_be_shown_tells_no_secret(
+    capsys: pytest.CaptureFixture[str], message: str, extra: dict[str, object], reason: str
+):
+    stream = logged()
+    logging.getLogger("library").warning(message, SECRET, SECRET, extra=extra)
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["reason"]) == ("a record cannot be shown", reason)
+    assert line["file"].startswith("test_logging.py:")
+    assert SECRET not in stream.getvalue() + capsys.readouterr().err
+
+
+def test_a_closed_stream_stops_nothing(capsys: pytest.CaptureFixture[str]):
+    logged().close()
+    logging.getLogger("library").warning("the password is %s", SECRET)
+    assert capsys.readouterr().err == ""
+
+
 def test_records_of_libraries_take_the_same_way():
     stream = logged()
     logging.getLogger("uvicorn.error").warning("port %s is taken", 8080, extra={"host": "h"})
