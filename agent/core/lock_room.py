@@ -49,7 +49,7 @@ def room(*, places: int, taken: int) -> int:
 
     Args:
         places: that the server has.
-        taken: by whom ever.
+        taken: by everybody together.
     """
     return max(int((places - taken) * _SHARE), 1)
 
