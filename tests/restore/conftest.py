@@ -1,4 +1,4 @@
-"""A server on which nothing happens but what a test does: transaction ids are counted for the whole server."""
+"""Databases for restores: a second one, and one whose server does nothing but what a test does."""
 
 from __future__ import annotations
 
@@ -13,8 +13,20 @@ from tests.support.aside import run_aside
 
 
 @pytest.fixture
+def other(database: Database) -> Iterator[Database]:
+    """A second database, as a new Supabase project has it."""
+    name = f"{database.name}_other"
+    server = database.server
+    run_aside(server.create_database(name, template=TEMPLATE))
+    try:
+        yield Database(name=name, url=server.url(name), admin_url=server.admin_url(name), server=server)
+    finally:
+        run_aside(server.drop_database(name))
+
+
+@pytest.fixture
 def quiet_database() -> Iterator[Database]:
-    """A fresh Supabase-like database of its own server, without autovacuum."""
+    """A fresh Supabase-like database of its own server, without autovacuum: that one counts transaction ids for all."""
     server = EmbeddedPostgres()
     run_aside(server.start())
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,25 +19,13 @@ from agent.edges.object_store import FolderStore
 from agent.edges.pgtools import PostgresTools
 from agent.edges.target import PsycopgTarget
 from agent.errors import StatementError, TargetError
-from tests.conftest import TEMPLATE, Database
+from tests.conftest import Database
 from tests.edges.backup_kit import CLOCK, RICH, Kit, kit
-from tests.support.aside import run_aside
+from tests.restore.waiting import LOCK, until_it_waits
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
 
 Picture = tuple[list[str], dict[str, str]]
 USERS = "COPY auth.users TO STDOUT"
-
-
-@pytest.fixture
-def other(database: Database) -> Iterator[Database]:
-    """A second database, as a new Supabase project has it."""
-    name = f"{database.name}_other"
-    server = database.server
-    run_aside(server.create_database(name, template=TEMPLATE))
-    try:
-        yield Database(name=name, url=server.url(name), admin_url=server.admin_url(name), server=server)
-    finally:
-        run_aside(server.drop_database(name))
 
 
 @pytest.fixture
@@ -249,14 +236,12 @@ async def test_a_failure_on_the_way_leaves_it_as_empty_as_it_was(rich: Kit, othe
 
 async def test_a_cancelled_restore_leaves_it_as_empty_as_it_was(rich: Kit, other: Database):
     record, _ = await rich.take()
-    refuse(other, "CREATE INDEX", action="PERFORM pg_advisory_xact_lock(4711)")
+    refuse(other, "CREATE INDEX", action=f"PERFORM pg_advisory_xact_lock({LOCK})")
     before = whole(other)
-    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted"
     async with await psycopg.AsyncConnection.connect(other.admin_url, autocommit=True) as holder:
-        await holder.execute("SELECT pg_advisory_lock(4711)")
+        await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
         running = asyncio.create_task(aside(rich, record, other))
-        while await (await holder.execute(waits)).fetchone() == (0,):
-            assert not running.done(), running
+        await until_it_waits(holder, running)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

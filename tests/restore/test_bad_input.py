@@ -20,9 +20,9 @@ import pytest
 from agent.core import backups as core
 from agent.core.states import EXIT_CODES, State
 from agent.local_agent import open_agent
-from tests.conftest import TEMPLATE, Database
+from tests.conftest import Database
+from tests.restore.waiting import LOCK, until_it_waits
 from tests.scenarios.test_bad_input import Ended, Project, fingerprint, private_disk
-from tests.support.aside import run_aside
 from tests.support.deploying import make_settings
 from tests.support.oracle import psql
 
@@ -81,18 +81,6 @@ class Case:
         path = self.files / core.MANIFEST
         manifest = core.unseal(path.read_bytes(), where="test")
         path.write_bytes(core.seal(manifest.model_copy(update=changes)))
-
-
-@pytest.fixture
-def other(database: Database) -> Iterator[Database]:
-    """A second database, as a new Supabase project has it."""
-    name = f"{database.name}_other"
-    server = database.server
-    run_aside(server.create_database(name, template=TEMPLATE))
-    try:
-        yield Database(name=name, url=server.url(name), admin_url=server.admin_url(name), server=server)
-    finally:
-        run_aside(server.drop_database(name))
 
 
 async def back_up(project: Project) -> str:
@@ -277,12 +265,13 @@ async def test_the_very_same_database(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", ["aside"], indirect=True)
-@pytest.mark.parametrize("arguments", [["--to", "env(OTHER)"], ["--to", "postgresql://h:6543/x"]])
-async def test_a_wrong_url(case: Case, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("url", "exit_code", "code"),
+    [("env(OTHER)", 3, "settings.env_unset"), ("postgresql://h:6543/x", 4, "target.transaction_pooler")],
+)
+async def test_a_wrong_url(case: Case, url: str, exit_code: int, code: str) -> None:
     before = await fingerprint(case.other)
-    ended = await case.project("restore", case.id, "--yes", *arguments)
-    assert ended.code in {3, 4}
-    assert ended.error["code"] in {"settings.env_unset", "target.transaction_pooler"}
+    (await case.project("restore", case.id, "--yes", "--to", url)).check(exit_code, code)
     assert await fingerprint(case.other) == before
 
 
@@ -322,18 +311,15 @@ async def test_a_deploy_whose_backup_is_damaged_says_what_to_do(case: Case, dama
     case.project.write(
         {
             "20250101000000_more.sql": "create table public.more (id int);",
-            "20250102000000_wait.sql": "do $$ begin perform pg_advisory_xact_lock(4711); end $$;\n"
+            "20250102000000_wait.sql": f"do $$ begin perform pg_advisory_xact_lock({LOCK}); end $$;\n"
             "select no_such_column from public.more;",
         }
     )
-    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted"
     known = {path.name for path in folder.iterdir()}
     async with await psycopg.AsyncConnection.connect(case.database.url, autocommit=True) as holder:
-        await holder.execute("SELECT pg_advisory_lock(4711)")
+        await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
         running = asyncio.create_task(case.project("deploy", "--strategy", "per_migration"))
-        while await (await holder.execute(waits)).fetchone() == (0,):
-            assert not running.done(), running
-            await asyncio.sleep(0.05)
+        await until_it_waits(holder, running)
         [new] = {path.name for path in folder.iterdir()} - known
         case.id = new
         if damage == "gone":
