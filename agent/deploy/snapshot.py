@@ -39,8 +39,8 @@ _ARMS = (
     "rules",
     "functions",
     "types",
-    "operators",
-    "text_search",
+    "statistics",
+    "others",
     "database",
 )
 
