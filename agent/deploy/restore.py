@@ -62,7 +62,8 @@ async def restore_in_place(
         BackupError: `backup.damaged` and its kin: the backup cannot be used.
         TargetError: `restore.dependents`, `restore.locked`, `restore.out_of_locks`.
         StatementError: the database refused a statement.
-            In each case nothing was changed.
+            In each case nothing was changed, or, of a restore in several transactions, what has committed stays, and
+            the next call goes on from there.
     """
     manifest = await load_manifest(objects, backup)
     async with (

@@ -139,8 +139,9 @@ async def restore(deps: Deps, name: str, emit: Emit) -> BackupRecord:
         That safety backup.
 
     Raises:
-        BusyError: a deploy is running.
-        ToolError, BackupError: the restore failed; nothing was changed.
+        BusyError: a deploy or another restore is running.
+        ToolError, BackupError, TargetError, StatementError: the restore failed; nothing was changed, or, where it
+            takes several transactions, it goes on behind the last that committed when it is asked for again.
     """
     record = await find_backup(deps, name)
     await no_deploy_runs(deps)
