@@ -214,7 +214,7 @@ async def test_wheel_that_only_root_can_read(monkeypatch, base):
 
 @AS_ROOT
 def test_as_an_ordinary_user(base):
-    """The same program, started by a user with no privilege but to read, and that only where Python is in root's home."""
+    """The same program, started by a user with no privilege; to read is one only where Python is in root's home."""
     nobody = pwd.getpwnam("nobody")
     user = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
 
