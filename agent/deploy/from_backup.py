@@ -12,7 +12,7 @@ from agent.core import backups as core
 from agent.core.backups import Manifest
 from agent.core.compare import Differences, content_differences
 from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity
-from agent.core.restore_policy import estimate_seconds
+from agent.core.restore_policy import RUNG_NAMES, estimate_seconds
 from agent.core.salvage import place
 from agent.deploy.approval import permitted, rungs_tried
 from agent.deploy.archive import load_manifest, opened
@@ -28,7 +28,6 @@ from agent.errors import AgentError, StatementError
 from agent.ports import Session
 
 TARGETED, IN_PLACE = 3, 4
-_NAMES = {TARGETED: "targeted restore", IN_PLACE: "in-place restore"}
 _ROUNDS = 5
 
 
@@ -89,7 +88,7 @@ async def _targeted(run: Run, source: _Source) -> bool:
         return _not_done(run, TARGETED, f"failed: {error.message}")
     for line in content_differences(run.before.tables, others):
         run.emitter.emit(EventKind.LOG, f"written by others meanwhile: {line}")
-    proven_whole = report_rung(run, TARGETED, _NAMES[TARGETED], found)
+    proven_whole = report_rung(run, TARGETED, RUNG_NAMES[TARGETED], found)
     await _keep_late(run)
     await _analyse(run, work)
     return proven_whole
@@ -182,7 +181,7 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
     except AgentError as error:
         _not_done(run, IN_PLACE, f"failed: {error.message}")
         return failure_of(error)
-    proven_whole = report_rung(run, IN_PLACE, _NAMES[IN_PLACE], found)
+    proven_whole = report_rung(run, IN_PLACE, RUNG_NAMES[IN_PLACE], found)
     await _keep_late(run)
     return None if proven_whole else _not_proven(found)
 
@@ -268,7 +267,7 @@ def _proposal(run: Run, source: _Source, rung: int, *, undone: Iterable[str], ta
 
 
 def _not_done(run: Run, rung: int, why: str) -> bool:
-    return report_rung(run, rung, _NAMES[rung], None, message=f"{_NAMES[rung]} {why}")
+    return report_rung(run, rung, RUNG_NAMES[rung], None, message=f"{RUNG_NAMES[rung]} {why}")
 
 
 def _not_proven(found: Differences) -> Failure:
