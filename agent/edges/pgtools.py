@@ -165,28 +165,23 @@ class PostgresTools:
 
     async def listing(self, archive: Path) -> str:
         """See `ports.PgTools.listing`."""
+        return await self._read(archive, "--list", "--verbose")
+
+    async def script(self, archive: Path, listing: str) -> str:
+        """See `ports.PgTools.script`."""
+        with _as_file(listing) as chosen:
+            return await self._read(archive, "--file=-", f"--use-list={chosen}")
+
+    async def _read(self, archive: Path, *arguments: str) -> str:
+        """What pg_restore writes of an archive."""
         tool = await self._best()
         async with self._run(
-            tool, "pg_restore", ["--list", "--verbose", str(archive)], stdout=asyncio.subprocess.PIPE, connected=False
+            tool, "pg_restore", [*arguments, str(archive)], stdout=asyncio.subprocess.PIPE, connected=False
         ) as program:
             assert program.process.stdout is not None  # noqa: S101 - started with a pipe
             text, _ = await asyncio.gather(program.process.stdout.read(), program.listen())
             if await program.process.wait() != 0:
                 raise errors.unreadable(archive.name, program.complaint())
-            return text.decode()
-
-    async def script(self, archive: Path, listing: str) -> str:
-        """See `ports.PgTools.script`."""
-        tool = await self._best()
-        with _as_file(listing) as chosen:
-            arguments = ["--file=-", f"--use-list={chosen}", str(archive)]
-            async with self._run(
-                tool, "pg_restore", arguments, stdout=asyncio.subprocess.PIPE, connected=False
-            ) as program:
-                assert program.process.stdout is not None  # noqa: S101 - started with a pipe
-                text, _ = await asyncio.gather(program.process.stdout.read(), program.listen())
-                if await program.process.wait() != 0:
-                    raise errors.unreadable(archive.name, program.complaint())
         return text.decode()
 
     async def load(self, *, archive: Path, listing: str, jobs: int, on_entry: Callable[[str], None]) -> None:
@@ -249,11 +244,13 @@ class PostgresTools:
                 for name in chosen
             ]
             hearing = asyncio.gather(*(program.listen() for program in (psql, *sources)))
-            freezers = [Freezer() if freeze and number == len(sources) else None for number in range(1, 3)]
+            freezers: list[Freezer | None] = [None] * len(sources)
+            if freeze:
+                freezers[-1] = Freezer()
             try:
                 broken = await feed(
                     psql,
-                    list(zip(sources, freezers, strict=False)),
+                    list(zip(sources, freezers, strict=True)),
                     scripts=[before, between, after] if rest else [before, after],
                     search_path=search_path,
                 )
