@@ -158,24 +158,6 @@ class Carrying:
                 return
 
 
-async def carry_out(
-    *,
-    target: Target,
-    tools: PgTools,
-    archive: Path,
-    batches: Sequence[Batch],
-    options: BackupOptions,
-    purpose: str,
-    clock: Clock,
-    emit: Emit,
-) -> None:
-    """`Carrying.carry_out`, without a journal."""
-    carrying = Carrying(
-        target=target, tools=tools, archive=archive, options=options, purpose=purpose, clock=clock, emit=emit
-    )
-    await carrying.carry_out(batches)
-
-
 async def _begin(session: Session, options: BackupOptions) -> tuple[str, str]:
     """The first part of every transaction, and of it what pg_restore sets otherwise."""
     [facts] = await session.rows(sql.load("backup/facts"), {"schemas": []})

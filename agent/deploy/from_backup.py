@@ -16,7 +16,7 @@ from agent.core.restore_policy import RUNG_NAMES, estimate_seconds
 from agent.core.salvage import place
 from agent.deploy.approval import permitted, rungs_tried
 from agent.deploy.archive import load_manifest, opened
-from agent.deploy.carrying import carry_out
+from agent.deploy.carrying import Carrying
 from agent.deploy.deps import Run, failure_of
 from agent.deploy.ladder import compare, report_rung, shut_out
 from agent.deploy.late import Guard, guard_from_here, keep_late
@@ -106,21 +106,25 @@ async def _analyse(run: Run, work: Work) -> None:
 async def _carried_out(run: Run, source: _Source) -> Work:
     """Once more with the tables whose rows, written by the application, point at rows that the backup does not have."""
     also: set[str] = set()
-    only = lambda name: not name.startswith(core.MANAGED_DATA)  # noqa: E731
-    async with opened(run.deps.objects, source.manifest, run.deps.backup, only=only) as folder:
+    async with opened(
+        run.deps.objects,
+        source.manifest,
+        run.deps.backup,
+        only=lambda name: not name.startswith(core.MANAGED_DATA),
+    ) as folder:
+        carrying = Carrying(
+            target=run.deps.target,
+            tools=run.deps.tools,
+            archive=folder / core.APPLICATION,
+            options=run.deps.backup,
+            purpose=run.purpose,
+            clock=run.deps.clock,
+            emit=run.emitter.put,
+        )
         for _ in range(_ROUNDS):
             work = await _permitted(run, source, folder, also)
             try:
-                await carry_out(
-                    target=run.deps.target,
-                    tools=run.deps.tools,
-                    archive=folder / core.APPLICATION,
-                    batches=[work.batch],
-                    options=run.deps.backup,
-                    purpose=run.purpose,
-                    clock=run.deps.clock,
-                    emit=run.emitter.put,
-                )
+                await carrying.carry_out([work.batch])
             except StatementError as error:
                 if error.sqlstate != ORPHANED:
                     raise
