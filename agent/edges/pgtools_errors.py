@@ -26,6 +26,7 @@ _CONNECTION_LOST = (
 _LOCKED = ("could not obtain lock on", "canceling statement due to statement timeout")
 _REFUSED = ("connection to server", "could not translate host name")
 _REFUSED_BY_SERVER = re.compile(r"(?:ERROR|FATAL|PANIC):  (?P<message>.*)")
+_ROLLED_BACK = "What had not committed was rolled back. Run it again once the database answers."
 _SHOWN = 300  # characters of a failing statement
 _VERBOSE = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?P<sqlstate>[0-9A-Z]{5}): (?P<message>.*)")
 
@@ -47,12 +48,14 @@ def explain_dump(program: Program, *, server: str) -> AgentError:
     return failed(program, server=server)
 
 
-def connection_lost(name: str, said: str) -> BackupError:
+def connection_lost(
+    name: str, said: str, *, hint: str = "Nothing was changed or left behind; run it again once the database answers."
+) -> BackupError:
     """The server, or the way to it, went away."""
     return BackupError(
         f"{name} lost its connection to the database: {_line_with(said, _CONNECTION_LOST)}",
         code="backup.connection_lost",
-        hint="Nothing was changed or left behind; run it again once the database answers.",
+        hint=hint,
     )
 
 
@@ -79,7 +82,7 @@ def explain_psql(program: Program, *, server: str) -> AgentError:
             where={"sql": _field(said, "STATEMENT")[:_SHOWN]},
         )
     if any(mark in said for mark in (*_CONNECTION_LOST, *_REFUSED)):
-        return connection_lost(program.name, said)
+        return connection_lost(program.name, said, hint=_ROLLED_BACK)
     return failed(program, server=server)
 
 
@@ -90,7 +93,7 @@ def explain_load(program: Program, *, server: str) -> AgentError:
     if any(mark in said for mark in _DISK_FULL):
         return server_disk_full(_line_with(said, _DISK_FULL))
     if any(mark in said for mark in _CONNECTION_LOST):
-        return connection_lost(program.name, said)
+        return connection_lost(program.name, said, hint=_ROLLED_BACK)
     if refused is None:
         return unreadable("application", program.complaint())
     if refused["message"].startswith(("permission denied", "must be owner", "must be superuser", "must be able to")):

@@ -99,7 +99,8 @@ class PgTools(Protocol):
             search_path: in force for the archive's entries; their own names need none, functions that they call may.
 
         Raises:
-            BackupError: `backup.unreadable`, `backup.connection_lost`; nothing was changed.
+            BackupError: `backup.unreadable`: nothing was changed; `backup.connection_lost`: nor then, unless it was
+                lost at the very COMMIT.
             StatementError: the database refused a statement; nothing was changed.
         """
         ...

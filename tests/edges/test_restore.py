@@ -223,6 +223,7 @@ async def test_a_restore_after_psql_was_killed_ends_well(rich: Kit, database: Da
         with pytest.raises(BackupError) as caught:
             await running
     assert caught.value.code == "backup.connection_lost"
+    assert caught.value.hint.startswith("What had not committed was rolled back.")
     assert (await rich.differences(damaged)).all == ()
     await rich.restore(record)
     assert (await rich.differences(before)).all == ()
