@@ -7,7 +7,6 @@ import hashlib
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
 
 from agent import sql
 from agent.core import salvage as core
@@ -16,6 +15,7 @@ from agent.core.models import EventKind, Severity
 from agent.core.salvage import Salvage, SalvagedTable, Stored
 from agent.deploy.archive import BackupOptions, work_dir
 from agent.deploy.emitter import Emit, tell
+from agent.deploy.files import new_file
 from agent.deploy.snapshot import application_schemas
 from agent.ports import Clock, ObjectStore, Row, Session, Upload
 
@@ -235,7 +235,7 @@ async def _keep(session: Session, upload: Upload, options: BackupOptions, name: 
     """Write one table's rows to a file, and hand it over."""
     path = upload.folder / name
     digest, size = hashlib.sha256(), 0
-    stream: IO[Any] = await asyncio.to_thread(path.open, "xb")
+    stream = new_file(path)
 
     def write(block: bytes) -> None:
         nonlocal size

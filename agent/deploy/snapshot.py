@@ -23,6 +23,7 @@ from agent.core.preflight import history as judge_history
 from agent.core.runbook import Runbook
 from agent.core.statements import dollar_tag, unquoted
 from agent.deploy.checks import read_values
+from agent.deploy.files import new_file
 from agent.errors import BackupError, PreflightError, TargetError
 from agent.ports import Params, Row, Session, Target
 
@@ -157,7 +158,7 @@ async def read_beyond_schemas(session: Session, schemas: Sequence[str]) -> list[
 
 async def write_catalog(session: Session, schemas: Sequence[str], file: Path) -> None:
     """Write all objects to a new file, one a line, for `backup_catalog`."""
-    with await asyncio.to_thread(file.open, "xb") as stream:
+    with new_file(file) as stream:
         between = b"[\n"
         async for some in stream_objects(session, schemas):
             lines = (item.model_dump_json(exclude_defaults=True).encode() for item in some)

@@ -8,8 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from agent.bootstrap import open_deps
-from tests.support.deploying import deploy, make_settings, write_migrations
+from tests.support.deploying import deploy, make_settings, until_told, write_migrations
 from tests.support.oracle import psql, rows
 
 HISTORY = "select version from supabase_migrations.schema_migrations order by 1"
@@ -103,15 +102,10 @@ async def test_a_lock_in_the_middle_of_a_message_is_waited_for(project) -> None:
         await blocker.execute("lock table public.tags in exclusive mode")
 
         async def release() -> list[tuple[str]]:
-            async with open_deps(settings) as deps:
-                while True:
-                    for one in await deps.store.deploys(limit=1):
-                        waits = [e for e in await deps.store.events(one.id) if e.kind == "lock_wait"]
-                        if any(event.data["attempt"] for event in waits):
-                            seen = rows(database.url, HISTORY)
-                            await blocker.rollback()
-                            return seen
-                    await asyncio.sleep(0.05)
+            await until_told(settings, "lock_wait", when=lambda data: data["attempt"] > 0)
+            seen = rows(database.url, HISTORY)
+            await blocker.rollback()
+            return seen
 
         outcome, seen = await asyncio.gather(deploy(settings, "per_migration"), release())
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from agent.bootstrap import open_deps
 from agent.local_agent import open_agent
 from agent.report.view import deploy_view
-from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
+from tests.support.deploying import deploy, make_settings, until_told, write_migrations
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
 
 BASE = """
@@ -263,14 +262,9 @@ async def test_a_lock_is_waited_for_and_the_file_tried_again(project) -> None:
     async with await psycopg.AsyncConnection.connect(database.url) as blocker:
         await blocker.execute("lock table public.notes in access share mode")
 
-        async def release() -> Outcome | None:
-            async with open_deps(settings) as deps:
-                while True:
-                    for one in await deps.store.deploys(limit=1):
-                        if any(event.kind == "lock_wait" for event in await deps.store.events(one.id)):
-                            await blocker.rollback()
-                            return None
-                    await asyncio.sleep(0.05)
+        async def release() -> None:
+            await until_told(settings, "lock_wait")
+            await blocker.rollback()
 
         outcome, _ = await asyncio.gather(deploy(settings, "per_migration"), release())
 

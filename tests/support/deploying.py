@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import count
@@ -84,3 +85,14 @@ async def deploy(
         queued = await queue(deps, order)
         await run_deploy(PlainCtx(queued.id), deps)
         return Outcome(deploy=await deps.store.get(queued.id), events=await read_events(deps.store, queued.id))
+
+
+async def until_told(settings: Settings, kind: str, *, when: Callable[[dict[str, Any]], bool] = lambda _: True) -> None:
+    """Wait until the deploy that runs has told of such an event. It is asked for: the store calls nobody back."""
+    async with open_deps(settings) as deps:
+        while True:
+            for one in await deps.store.deploys(limit=1):
+                if any(event.kind == kind and when(event.data) for event in await deps.store.events(one.id)):
+                    return
+                assert not one.is_final, f"it ended {one.state}, and never told of {kind}"
+            await asyncio.sleep(0.05)
