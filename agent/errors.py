@@ -13,6 +13,7 @@
     ├── WaitTimeoutError    exit 14, HTTP 504  `wait` ran out of time
     ├── DeliveryError       exit 15, HTTP 502  a notification did not arrive
     ├── StoreError          exit 16, HTTP 503  the agent's own store cannot be read or written
+    ├── PlatformError       exit 19, HTTP 502  the Management API cannot be reached, or refuses
     ├── UnfinishedError     exit 18, HTTP 503  `serve` was stopped, and a deploy is still under way
     └── StateError          exit 1, HTTP 409   an illegal transition: a bug, and nothing was changed
 
@@ -203,6 +204,37 @@ class StoreError(AgentError):
     family = "store"
     exit_code = 16
     http_status = 503
+
+
+class PlatformError(AgentError):
+    """The Management API of Supabase cannot be reached, or refuses.
+
+    Args:
+        message: what was asked and what came back; never the token.
+        status: the HTTP status, or None where there was no answer.
+        missing_permissions: what the API says that the token lacks, in its words.
+        in_doubt: the request may have taken effect, and was not repeated: look before anything else is done.
+    """
+
+    family = "platform"
+    exit_code = 19
+    http_status = 502
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        missing_permissions: tuple[str, ...] = (),
+        in_doubt: bool = False,
+        code: str | None = None,
+        hint: str = "",
+        where: dict[str, str | int] | None = None,
+    ) -> None:
+        super().__init__(message, code=code or "platform.failed", hint=hint, where=where)
+        self.status = status
+        self.missing_permissions = missing_permissions
+        self.in_doubt = in_doubt
 
 
 class UnfinishedError(AgentError):

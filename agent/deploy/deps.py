@@ -19,7 +19,7 @@ from agent.deploy.backup import BackupOptions
 from agent.deploy.checks import HttpProbe
 from agent.deploy.emitter import Emitter
 from agent.errors import AgentError, BusyError, StatementError, StoreError, TargetError
-from agent.ports import Clock, DeployStore, ObjectStore, PgTools, Row, Session, Target
+from agent.ports import Clock, DeployStore, ObjectStore, PgTools, Platform, Row, Session, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,10 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The ports, as bootstrap joined them. `jitter` gives numbers between 0 and 1; `moved` hears of each new state."""
+    """The ports, as bootstrap joined them. `jitter` gives numbers between 0 and 1; `moved` hears of each new state.
+
+    `platform`: None where the agent has no token for the Management API.
+    """
 
     target: Target
     tools: PgTools
@@ -59,6 +62,7 @@ class Deps:
     options: Options
     backup: BackupOptions
     moved: Callable[[], None] = lambda: None
+    platform: Platform | None = None
 
 
 class Stop(Exception):  # noqa: N818 - it carries a failure, it is not one
