@@ -139,7 +139,7 @@ class Backups(PlatformModel):
 
     pitr_enabled: bool
     walg_enabled: bool = False
-    daily: tuple[DailyBackup, ...] = Field(default=(), strict=False, validation_alias=AliasChoices("backups", "daily"))
+    daily: tuple[DailyBackup, ...] = Field(default=(), validation_alias=AliasChoices("backups", "daily"))
     window: PitrWindow = Field(default=PitrWindow(), validation_alias=AliasChoices("physical_backup_data", "window"))
 
     @property
@@ -232,7 +232,7 @@ class Lint(PlatformModel):
     title: str
     level: str
     facing: str
-    categories: tuple[str, ...] = Field(strict=False)
+    categories: tuple[str, ...]
     description: str
     detail: str
     remediation: str
@@ -243,18 +243,14 @@ class Lint(PlatformModel):
 class NetworkBans(PlatformModel):
     """Addresses that the platform shuts out after failed logins."""
 
-    banned: tuple[str, ...] = Field(strict=False, validation_alias=AliasChoices("banned_ipv4_addresses", "banned"))
+    banned: tuple[str, ...] = Field(validation_alias=AliasChoices("banned_ipv4_addresses", "banned"))
 
 
 class AllowedNetworks(PlatformModel):
     """Networks that may connect; None: the API does not say, so there is no restriction of that kind."""
 
-    v4: tuple[str, ...] | None = Field(
-        default=None, strict=False, validation_alias=AliasChoices("dbAllowedCidrs", "v4")
-    )
-    v6: tuple[str, ...] | None = Field(
-        default=None, strict=False, validation_alias=AliasChoices("dbAllowedCidrsV6", "v6")
-    )
+    v4: tuple[str, ...] | None = Field(default=None, validation_alias=AliasChoices("dbAllowedCidrs", "v4"))
+    v6: tuple[str, ...] | None = Field(default=None, validation_alias=AliasChoices("dbAllowedCidrsV6", "v6"))
 
 
 class NetworkRestrictions(PlatformModel):
@@ -328,7 +324,7 @@ class Allowance(PlatformModel):
     unlimited: bool = False
     value: float | None = None
     unit: Text = ""
-    set: tuple[str, ...] = Field(default=(), strict=False)
+    set: tuple[str, ...] = ()
 
 
 class Entitlement(PlatformModel):
@@ -343,7 +339,7 @@ class Entitlement(PlatformModel):
 class Entitlements(PlatformModel):
     """What the organization's plan allows."""
 
-    entitlements: tuple[Entitlement, ...] = Field(strict=False)
+    entitlements: tuple[Entitlement, ...]
 
     def find(self, key: str) -> Entitlement | None:
         """By its key, such as `backup.retention_days`; None: the API does not mention it."""
@@ -366,7 +362,7 @@ class Maintenance(PlatformModel):
     """The maintenance windows of one region: the open one, or None; and those that come."""
 
     current: Window | None = Field(validation_alias=AliasChoices("current_window", "current"))
-    upcoming: tuple[Window, ...] = Field(strict=False, validation_alias=AliasChoices("next_windows", "upcoming"))
+    upcoming: tuple[Window, ...] = Field(validation_alias=AliasChoices("next_windows", "upcoming"))
 
 
 class Branch(PlatformModel):
