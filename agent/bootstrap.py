@@ -99,6 +99,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
                 statement_timeout_s=settings.deploy.statement_timeout_s,
                 policy=settings.deploy.policy,
                 targeted_restore=settings.deploy.targeted_restore,
+                tls_missing=settings.tls_missing,
             ),
             backup=backup_options(settings),
         )
@@ -110,6 +111,7 @@ def connectors(settings: Settings, url: SecretStr) -> tuple[Target, PgTools]:
     Raises:
         InputError: `input.database_url`: the URL cannot be parsed.
     """
+    url = settings.connection_to(url)
     target = PsycopgTarget(url, connect_timeout_s=round(settings.connect_timeout_s))
     return target, PostgresTools(url, folder=settings.tools_dir)
 
@@ -173,12 +175,12 @@ async def running_engine(
         report("deploy ended", {"deploy_id": ctx.deploy_id, "state": state.value})
         return state
 
-    store_url = settings.store_url
+    store_url = settings.resolved_store_url.get_secret_value()
     with lock_volume(settings.state_dir):
         # DBOS takes a second to import: HTTP answers meanwhile.
         engine_module = await asyncio.to_thread(importlib.import_module, "agent.edges.engine")
-        if store_url is not None and store_url.get_secret_value().startswith("postgres"):
-            url, executor = store_url.get_secret_value(), _executor(settings)
+        if store_url.startswith("postgres"):
+            url, executor = store_url, _executor(settings)
         else:
             url, executor = f"sqlite:///{(settings.state_dir / 'engine.db').absolute()}", "local"
         async with engine_module.open_engine(url, executor_id=executor, body=body) as engine:

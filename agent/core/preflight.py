@@ -340,6 +340,27 @@ def disk_space(data_bytes: int, free_bytes: int, place: str) -> list[Finding]:
     ]
 
 
+def unverified_server(missing: str, place: str) -> list[Finding]:
+    """A connection over a network that does not make sure of the server.
+
+    Args:
+        missing: what somebody on the way could do, or "".
+        place: `host:port/database`.
+    """
+    if not missing:
+        return []
+    return [
+        _finding(
+            "tls_unverified",
+            Severity.WARNING,
+            f"the connection to {place} does not make sure that this is the server ({missing})",
+            "Remove sslmode from database_url: then it is verify-full. Supabase's own authorities are known to the "
+            "agent; those of another server go into database_ca_file.",
+            field="database_url",
+        )
+    ]
+
+
 def unfinished_restore(backup_id: str) -> Finding:
     """A restore in several transactions of which only some have committed: the database is neither before nor after."""
     return _finding(

@@ -29,7 +29,8 @@ class Options:
     `lock_timeout_s`: how long a statement may wait for a lock before the file is rolled back and tried again,
     `lock_attempts` times in all. `statement_timeout_s`: 0 means none. `schemas`: empty means all of the application's.
     `policy`: how far a restore may go by itself. `poll_s`: seconds between two looks at the cancel flag, or at an
-    answer that is waited for. `targeted_restore`: rung 3 is tried before rung 4.
+    answer that is waited for. `targeted_restore`: rung 3 is tried before rung 4. `tls_missing`: what somebody between
+    the agent and the database could do, in words, or "".
     """
 
     project: str
@@ -40,6 +41,7 @@ class Options:
     policy: Policy = field(default_factory=Policy)
     poll_s: float = 0.5
     targeted_restore: bool = True
+    tls_missing: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

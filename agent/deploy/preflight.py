@@ -77,6 +77,7 @@ async def run_preflight(
     http: HttpProbe | None,
     emit: Emit,
     limits: PreflightLimits | None = None,
+    tls_missing: str = "",
 ) -> list[Finding]:
     """Look at everything that could make the deploy fail, before it touches anything.
 
@@ -86,12 +87,13 @@ async def run_preflight(
     Args:
         session: outside a transaction.
         limits: from where on something counts; None: the defaults.
+        tls_missing: what somebody between the agent and the database could do, or "".
 
     Raises:
         TargetError: `target.connection_lost`.
     """
     limits = limits or PreflightLimits()
-    findings: list[Finding] = []
+    findings = judge.unverified_server(tls_missing, target.label)
     async with _guarded(session):
         schemas = await application_schemas(session, ())
         answers: dict[str, Rows] = {}

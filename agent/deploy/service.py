@@ -338,6 +338,7 @@ async def _checklist(deps: Deps) -> list[Finding]:
             runbook=runbook,
             clock=deps.clock,
             http=deps.http,
+            tls_missing=deps.options.tls_missing,
             emit=lambda _: None,
         )
     return [*plan.findings, *checklist]

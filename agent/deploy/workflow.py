@@ -189,6 +189,7 @@ async def _preflight(run: Run) -> State:
             runbook=runbook,
             clock=deps.clock,
             http=deps.http,
+            tls_missing=deps.options.tls_missing,
             emit=run.emitter.put,
         )
     for one in findings:

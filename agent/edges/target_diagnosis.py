@@ -30,7 +30,7 @@ _TOO_MANY = (
 )
 _TLS = (
     "target.tls_refused",
-    "The server demands TLS: set sslmode=require, or better verify-full, in database_url.",
+    "The server demands TLS: remove sslmode from database_url.",
 )
 _AUTH = (
     "target.auth_failed",
@@ -226,14 +226,16 @@ async def _explain_tls(text: str, params: Mapping[str, Any], name: str) -> Targe
             name,
             f"the server does not offer TLS, and sslmode={mode} asks for it",
             code="target.tls_refused",
-            hint="Use sslmode=disable for a local server; a hosted one that refuses TLS is not to be trusted.",
+            hint="In a network that only you can reach, add sslmode=disable to the URL; a hosted server that refuses "
+            "TLS is not to be trusted.",
         )
     if answer == b"S" and mode in {"verify-ca", "verify-full", "require"}:
         return _error(
             name,
             f"TLS failed (sslmode={mode}): {_reason(text)}",
             code="target.tls_refused",
-            hint="Give the server's CA certificate with sslrootcert=…, and use the host name it is made out for.",
+            hint="Set database_ca_file to the certificate of the server's authority, and use the host name that the "
+            "server's certificate is made out for.",
         )
     if answer not in {b"N", b"S"}:
         return _error(

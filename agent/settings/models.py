@@ -18,6 +18,7 @@ from agent.core.restore_policy import Policy, Restore
 from agent.core.states import FINAL, State
 from agent.core.units import Seconds
 from agent.errors import AgentError, InputError
+from agent.settings.database_tls import protected, what_is_missing
 from agent.settings.database_url import check_database_url, passwords_in, project_of, supabase_ref
 
 ENV_PREFIX = "DEPLOY_AGENT_"
@@ -209,6 +210,7 @@ class Settings(BaseSettings):
 
     project: Name = ""
     database_url: SecretStr | None = None
+    database_ca_file: Path | None = None
     connect_timeout_s: Seconds = Field(default=10.0, ge=1, le=300)
     migrations: Path = Path("supabase/migrations")
     runbook: Path = Path("supabase/deploy.yaml")
@@ -233,15 +235,31 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment first, then the arguments; no .env file, no folder of secrets (there is `…_FILE`)."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        if isinstance(env_settings, EnvSettingsSource):  # `…_FILE` is read by load_settings; no setting ends so
-            env_settings.env_vars = {k: v for k, v in env_settings.env_vars.items() if not k.lower().endswith("_file")}
+        del dotenv_settings, file_secret_settings
+        if isinstance(env_settings, EnvSettingsSource):  # a secret's `…_FILE` is read by load_settings
+            own = {f"{ENV_PREFIX}{name}".lower() for name in settings_cls.model_fields}
+            env_settings.env_vars = {
+                k: v for k, v in env_settings.env_vars.items() if not k.lower().endswith("_file") or k.lower() in own
+            }
         return env_settings, init_settings
 
     @field_validator("database_url")
     @classmethod
     def _database_url(cls, url: SecretStr | None) -> SecretStr | None:
         return None if url is None else SecretStr(check_database_url(url.get_secret_value()))
+
+    @field_validator("database_ca_file")
+    @classmethod
+    def _certificates(cls, path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        try:
+            readable = "-----BEGIN CERTIFICATE-----" in path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise ValueError(f"it cannot be read ({error.strerror})") from None
+        if not readable:
+            raise ValueError("it holds no certificate (PEM, -----BEGIN CERTIFICATE-----)")
+        return path
 
     @field_validator("notify", "schedules")
     @classmethod
@@ -267,7 +285,7 @@ class Settings(BaseSettings):
         return values
 
     def require_database_url(self) -> SecretStr:
-        """The database URL.
+        """The database URL, as it was given; to connect with it, see `connection_to`.
 
         Raises:
             InputError: `settings.missing`: none is set.
@@ -281,6 +299,15 @@ class Settings(BaseSettings):
             )
         return self.database_url
 
+    def connection_to(self, url: SecretStr) -> SecretStr:
+        """A database URL as connections use it: over a network verify-full, unless it says otherwise itself."""
+        return SecretStr(protected(url.get_secret_value(), ca_file=self.database_ca_file))
+
+    @property
+    def tls_missing(self) -> str:
+        """What somebody between the agent and its database could do, or ""; see `database_tls`."""
+        return what_is_missing(self.database_url.get_secret_value()) if self.database_url else ""
+
     @property
     def supabase_ref(self) -> str:
         """The ref of the hosted project, or "" where `database_url` does not tell it."""
@@ -288,7 +315,9 @@ class Settings(BaseSettings):
 
     @property
     def resolved_store_url(self) -> SecretStr:
-        """`store_url`, or the SQLite file in the state folder."""
+        """`store_url`, as connections use it, or the SQLite file in the state folder."""
+        if self.store_url is not None and self.store_url.get_secret_value().startswith("postgres"):
+            return self.connection_to(self.store_url)
         return self.store_url or SecretStr(f"sqlite:///{(self.state_dir / 'agent.db').absolute()}")
 
     @property

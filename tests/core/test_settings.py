@@ -294,6 +294,16 @@ def test_nothing_printed_holds_a_secret(monkeypatch: pytest.MonkeyPatch):
     assert {"p%40ss-phrase", "p@ss-phrase", "store-word", "whsec_abcdef"} <= set(settings.secrets())
 
 
+def test_the_authorities_of_the_database(monkeypatch: pytest.MonkeyPatch):
+    write(f"database_url: {URL}\ndatabase_ca_file: nowhere.crt\n")
+    assert "line 2: database_ca_file is not valid: it cannot be read (No such file" in refused().message
+    write("no certificate", "ca.crt")
+    monkeypatch.setenv("DEPLOY_AGENT_DATABASE_CA_FILE", "ca.crt")
+    assert "holds no certificate" in refused().message
+    write("-----BEGIN CERTIFICATE-----", "ca.crt")
+    assert load_settings().database_ca_file == Path("ca.crt")
+
+
 def test_settings_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
         load_settings().project = "other"  # type: ignore[misc]
@@ -322,7 +332,7 @@ def test_the_example_names_every_setting():
 def named(node: Any, path: str = "") -> Iterator[str]:
     if isinstance(node, Mapping):
         for key, value in node.items():
-            yield f"{path}{str(key).removesuffix('_file')}"
+            yield from (f"{path}{key}", f"{path}{str(key).removesuffix('_file')}")
             yield from named(value, f"{path}{key}.")
     elif isinstance(node, list):
         for item in node:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,7 +17,6 @@ from agent.edges.target import PsycopgTarget
 from agent.errors import AgentError, InputError, TargetError
 from tests.conftest import Database
 from tests.support import tls
-from tests.support.aside import run_aside
 from tests.support.pooler import transaction_pooler
 
 SECRET = "s3cr3t-word"
@@ -36,42 +34,11 @@ async def refusal(url: str, **options: int) -> AgentError:
 @pytest.fixture(scope="module")
 def tls_server() -> Iterator[EmbeddedPostgres]:
     """A server that demands TLS, but for the database `pooled`, which trusts everybody."""
-    server = EmbeddedPostgres()
-    run_aside(server.start())
-    try:
-        owner = server.data.stat()
-        for name, text in (("server.key", tls.KEY), ("server.crt", tls.CERTIFICATE)):
-            file = server.data / name
-            file.write_text(text)
-            file.chmod(0o600)
-            os.chown(file, owner.st_uid, owner.st_gid)
-        (server.data / "pg_hba.conf").write_text(
-            "host pooled all 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
-            "local all all scram-sha-256\nhostnossl all supabase_admin 127.0.0.1/32 scram-sha-256\n"
-        )
-        run_aside(_switch_tls_on(server))
+    with tls.tls_postgres(
+        "host pooled all 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
+        "local all all scram-sha-256\nhostnossl all supabase_admin 127.0.0.1/32 scram-sha-256\n"
+    ) as server:
         yield server
-    finally:
-        run_aside(server.stop())
-
-
-async def _switch_tls_on(server: EmbeddedPostgres) -> None:
-    async with await psycopg.AsyncConnection.connect(server.admin_url(), autocommit=True) as admin:
-        await admin.execute("ALTER SYSTEM SET ssl = on")
-        await admin.execute("SELECT pg_reload_conf()")
-        await admin.execute("CREATE DATABASE pooled OWNER postgres")
-    async with asyncio.timeout(60):
-        while not await _offers_tls(server.port):
-            pass
-
-
-async def _offers_tls(port: int) -> bool:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
-    answer = await reader.read(1)
-    writer.close()
-    await writer.wait_closed()
-    return answer == b"S"
 
 
 def with_tls(server: EmbeddedPostgres, options: str, *, database: str = "postgres", host: str = "127.0.0.1") -> str:
