@@ -1,0 +1,221 @@
+"""The simulated platform: its projects, tokens, limits, and what a test scripts to go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from . import contract
+from .model import Fault, Recorded, Refused, Token
+from .project import ORGANIZATION, Project
+
+WINDOW_S = 60
+"""Length of a rate limit's window (Supabase documentation, Management API, rate limits)."""
+
+_LIMITS = {
+    "v1-get-database-metadata": 10,
+    "v1-get-project-logs": 30,
+    "v1-get-project-usage-api-count": 30,
+    "v1-get-project-usage-request-count": 30,
+    "v1-get-project-function-combined-stats": 30,
+    "v1-apply-a-migration": 40,
+}
+
+
+@dataclass(kw_only=True)
+class _Scripted:
+    fault: Fault
+    times: int | None
+    after: int
+
+
+@dataclass(kw_only=True)
+class _Window:
+    until: float
+    used: int = 0
+
+
+class Platform:
+    """What a test holds while the simulator runs; see the package's docstring.
+
+    Args:
+        validate: check requests and answers against the OpenAPI document.
+
+    Attributes:
+        url: the Management API's base URL.
+        token: a token that may do everything.
+        ref: the first project's ref.
+        calls: every request of the Management API, in the order in which it was answered.
+        violations: answers that broke the contract, which are the simulator's own errors.
+        plan: the organization's plan: free, pro, team or enterprise.
+        rate_limit: requests a minute for a user, project and endpoint; None: not limited.
+        restore_points: whether this customer may use restore points ("select customers").
+    """
+
+    def __init__(self, *, validate: bool = True) -> None:
+        self.contract = contract.load()
+        self.validate = validate
+        self.url = ""
+        self.token = "sbp_" + secrets.token_hex(20)
+        self.calls: list[Recorded] = []
+        self.violations: list[str] = []
+        self.plan = "pro"
+        self.rate_limit: int | None = 120
+        self.restore_points = True
+        self.organization = ORGANIZATION
+        self.projects: dict[str, Project] = {}
+        self.branches: dict[str, Any] = {}
+        self.user = "simulated-user"
+        self.background: set[asyncio.Task[None]] = set()
+        self._tokens = {self.token: Token(text=self.token, user=self.user)}
+        self._faults: list[_Scripted] = []
+        self._windows: dict[tuple[str, str, str], _Window] = {}
+
+    @property
+    def project(self) -> Project:
+        """The first project."""
+        return next(iter(self.projects.values()))
+
+    @property
+    def ref(self) -> str:
+        """The first project's ref."""
+        return self.project.ref
+
+    @property
+    def api_url(self) -> str:
+        """The first project's own URL, as `supabase.create_client` takes it: `/rest/v1`, `/auth/v1`, `/storage/v1`."""
+        return self.url
+
+    def called(self, operation: str) -> list[Recorded]:
+        """The requests of one operation, such as `v1-get-project`."""
+        self._known(operation)
+        return [one for one in self.calls if one.operation == operation]
+
+    def scoped_token(self, permissions: Iterable[str], *, user: str | None = None) -> str:
+        """A scoped token (`sbp_fc…`) that holds only these permissions of the document's `x-fga-permissions`."""
+        text = "sbp_fc" + secrets.token_hex(19)
+        self._tokens[text] = Token(text=text, user=user or self.user, permissions=frozenset(permissions))
+        return text
+
+    def revoke(self, token: str) -> None:
+        """Make a token unknown: 401 from now on."""
+        del self._tokens[token]
+
+    def fault(
+        self,
+        operation: str,
+        *,
+        status: int | None = None,
+        message: str | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        missing_permissions: Iterable[str] = (),
+        seconds: float = 0.0,
+        cut: Literal["before", "after"] | None = None,
+        times: int | None = 1,
+        after: int = 0,
+    ) -> None:
+        """Script what goes wrong with an operation; several faults of one operation apply in the order given.
+
+        Args:
+            operation: its `operationId`.
+            status: answer with this error instead of doing anything.
+            message: the error's message.
+            body: answer with these bytes; without `status` the operation is done and its status kept.
+            headers: added to the answer, such as `retry-after`.
+            missing_permissions: listed in a 403.
+            seconds: answer so much later; the operation is done first.
+            cut: cut the connection: `before` anything is done, or `after` it was done and before the answer.
+            times: for how many calls; None: for all.
+            after: how many calls pass unharmed first.
+        """
+        self._known(operation)
+        fault = Fault(
+            operation=operation,
+            status=status,
+            message=message,
+            body=body,
+            headers=dict(headers or {}),
+            missing_permissions=tuple(missing_permissions),
+            seconds=seconds,
+            cut=cut,
+        )
+        self._faults.append(_Scripted(fault=fault, times=times, after=after))
+
+    def clear_faults(self) -> None:
+        """Nothing goes wrong any more."""
+        self._faults.clear()
+
+    def forget_rate_limits(self) -> None:
+        """As if a minute had passed."""
+        self._windows.clear()
+
+    def _known(self, operation: str) -> None:
+        if operation not in self.contract.operations:
+            raise KeyError(f"the document has no operation {operation!r}")
+
+    # what the server asks
+
+    def next_fault(self, operation: str) -> Fault | None:
+        """The fault of this call, which counts it."""
+        for scripted in self._faults:
+            if scripted.fault.operation != operation:
+                continue
+            if scripted.after:
+                scripted.after -= 1
+                return None
+            if scripted.times is None:
+                return scripted.fault
+            if scripted.times:
+                scripted.times -= 1
+                return scripted.fault
+        return None
+
+    def authenticate(self, header: str) -> Token:
+        """The token of an `Authorization` header.
+
+        Raises:
+            Refused: 401.
+        """
+        kind, _, text = header.partition(" ")
+        token = self._tokens.get(text.strip())
+        if kind.lower() != "bearer" or token is None:
+            raise Refused(401, "Unauthorized")
+        return token
+
+    def count(self, user: str, place: str, operation: str) -> dict[str, str]:
+        """Count a request; the `x-ratelimit-*` headers.
+
+        Raises:
+            Refused: 429, which carries `headers`.
+        """
+        limit = self.rate_limit
+        if limit is None:
+            return {}
+        limit = min(limit, _LIMITS.get(operation, limit))
+        now = time.monotonic()
+        window = self._windows.get((user, place, operation))
+        if window is None or window.until <= now:
+            window = self._windows[user, place, operation] = _Window(until=now + WINDOW_S)
+        window.used += 1
+        return {
+            "x-ratelimit-limit": str(limit),
+            "x-ratelimit-remaining": str(max(0, limit - window.used)),
+            "x-ratelimit-reset": str(max(1, round(window.until - now))),
+            **({"x-over": "1"} if window.used > limit else {}),
+        }
+
+    def visible(self, ref: str) -> Project:
+        """A project by its ref.
+
+        Raises:
+            Refused: 404.
+        """
+        found = self.projects.get(ref)
+        if found is None or found.status == "REMOVED":
+            raise Refused(404, "Project not found")
+        return found

@@ -1,0 +1,140 @@
+"""Starting and stopping the simulator: a thread with an event loop of its own, so that any process can call it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import psycopg
+import uvicorn
+
+from agent.edges.embedded import EmbeddedPostgres
+
+from .platform import Platform
+from .pooler import SessionPooler
+from .project import Backup, Project, new_ref, now
+from .server import Server
+
+
+@contextmanager
+def simulating(
+    postgres: EmbeddedPostgres, database: str = "postgres", *, name: str = "simulated", validate: bool = True
+) -> Iterator[Platform]:
+    """As `simulator`, for code that is not asynchronous."""
+    platform = Platform(validate=validate)
+    thread = _Thread(platform, postgres, database, name)
+    thread.start()
+    try:
+        yield platform
+    finally:
+        thread.stop()
+    if platform.violations:
+        raise AssertionError("the simulator broke the contract:\n" + "\n".join(platform.violations))
+
+
+@asynccontextmanager
+async def simulator(
+    postgres: EmbeddedPostgres, database: str = "postgres", *, name: str = "simulated", validate: bool = True
+) -> AsyncIterator[Platform]:
+    """A running platform with one healthy project on a database of `postgres`.
+
+    Args:
+        postgres: a running server.
+        database: the project's database there, already with what `bootstrap_supabase` gives.
+        name: the project's name.
+        validate: hold requests and answers to the OpenAPI document; needs `jsonschema`.
+
+    Raises:
+        AssertionError: at the end, when an answer has violated the document: a defect of the simulator.
+    """
+    made = simulating(postgres, database, name=name, validate=validate)
+    platform = await asyncio.to_thread(made.__enter__)
+    try:
+        yield platform
+    except BaseException as error:
+        await asyncio.to_thread(made.__exit__, type(error), error, error.__traceback__)
+        raise
+    await asyncio.to_thread(made.__exit__, None, None, None)
+
+
+class _Thread(threading.Thread):
+    def __init__(self, platform: Platform, postgres: EmbeddedPostgres, database: str, name: str) -> None:
+        super().__init__(name="simulator")
+        self._platform = platform
+        self._project = Project(ref=new_ref(), name=name, postgres=postgres, database=database)
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: asyncio.Event | None = None
+
+    def start(self) -> None:
+        super().start()
+        self._ready.wait()
+        if self._failure is not None:
+            self.join()
+            raise self._failure
+
+    def stop(self) -> None:
+        assert self._loop is not None
+        assert self._end is not None
+        self._loop.call_soon_threadsafe(self._end.set)
+        self.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001 - handed to whoever starts or stops the thread
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        platform, project = self._platform, self._project
+        await prepare(project)
+        platform.projects[project.ref] = project
+        application = Server(platform)
+        server = _Uvicorn(
+            uvicorn.Config(application, log_level="critical", lifespan="off", timeout_graceful_shutdown=1, ws="none")
+        )
+        application.uvicorn_server = server
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            platform.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            while not server.started:
+                await asyncio.sleep(0.005)
+            self._ready.set()
+            await self._end.wait()
+            server.should_exit = server.force_exit = True
+            await serving
+        for task in list(platform.background):
+            task.cancel()
+        await asyncio.gather(*platform.background, return_exceptions=True)
+        for one in platform.projects.values():
+            if one.pooler is not None:
+                await one.pooler.stop()
+
+
+class _Uvicorn(uvicorn.Server):
+    """Without signal handlers, which belong to the main thread."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[Any]:
+        yield
+
+
+async def prepare(project: Project) -> None:
+    """Give a new project what the platform runs beside its database."""
+    project.pooler = SessionPooler(project.ref, project.postgres.port)
+    await project.pooler.start()
+    async with await psycopg.AsyncConnection.connect(project.admin_url) as connection:
+        version = connection.info.server_version
+    project.version = f"{version // 10000}.{version % 10000}.1.001"
+    project.backups.append(Backup(id=1, made_at=now() - dt.timedelta(hours=5)))
