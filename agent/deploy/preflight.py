@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -96,14 +97,19 @@ async def run_preflight(
     findings = judge.unverified_server(tls_missing, target.label)
     async with _guarded(session):
         schemas = await application_schemas(session, ())
-        answers: dict[str, Rows] = {}
-        for question in questions(schemas, limits):
-            findings += await _attempt(question.about, _ask(session, question, answers, limits))
-        findings += await _attempt("rights on tables and schemas", _look_at_rights(session, plan))
-        findings += await _attempt("a second connection", _connect_again(target), pass_on=True)
-        findings += await _attempt("the tools", _look_at_tools(session, tools), pass_on=True)
-        findings += await _attempt("the backup target", _look_at_target(objects, clock), pass_on=True)
-        findings += await _attempt("space for the backup", _look_at_space(session, objects, schemas))
+        major = int(await session.value(sql.load("target/major")))
+        outside = (
+            _attempt("a second connection", _connect_again(target), pass_on=True),
+            _attempt("the tools", _look_at_tools(tools, major), pass_on=True),
+            _attempt("the backup target", _look_at_target(objects, clock), pass_on=True),
+        )
+        async with _beside(*outside) as beside:
+            answers: dict[str, Rows] = {}
+            for question in questions(schemas, limits):
+                findings += await _attempt(question.about, _ask(session, question, answers, limits))
+            findings += await _attempt("rights on tables and schemas", _look_at_rights(session, plan))
+            findings += await _attempt("space for the backup", _look_at_space(session, objects, schemas))
+            findings += [one for found in await beside for one in found]
     if runbook is not None and runbook.preflight.checks and not _stops(findings):
         results = await run_checks(
             session,
@@ -132,6 +138,17 @@ async def _guarded(session: Session) -> AsyncIterator[None]:
         yield
     finally:
         await session.run(sql.load("preflight/unguard"))
+
+
+@asynccontextmanager
+async def _beside(*looks: Awaitable[list[Finding]]) -> AsyncIterator[Awaitable[list[list[Finding]]]]:
+    """What does not ask the session runs while it is asked; it ends with the body."""
+    together = asyncio.gather(*looks)
+    try:
+        yield together
+    finally:
+        together.cancel()
+        await asyncio.gather(together, return_exceptions=True)
 
 
 async def _attempt(about: str, work: Awaitable[list[Finding]], *, pass_on: bool = False) -> list[Finding]:
@@ -174,10 +191,9 @@ async def _connect_again(target: Target) -> list[Finding]:
         return []
 
 
-async def _look_at_tools(session: Session, tools: PgTools) -> list[Finding]:
+async def _look_at_tools(tools: PgTools, major: int) -> list[Finding]:
     """Present, and of the server's major version or newer: pg_dump refuses a newer server."""
     found = await tools.versions()
-    major = await session.value(sql.load("target/major"))
     old = {path: version for path, version in found.items() if int(version.split(".")[0]) < major}
     if not old:
         return []
