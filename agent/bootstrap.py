@@ -30,7 +30,7 @@ from agent.edges.runbook_file import load_runbook_file
 from agent.edges.store import open_store
 from agent.edges.target import PsycopgTarget
 from agent.edges.volume import lock_volume
-from agent.errors import AgentError
+from agent.errors import AgentError, DeliveryError
 from agent.ports import Ctx, Notifier, PgTools, Target
 from agent.report.chat import compose
 from agent.settings import Settings
@@ -59,6 +59,11 @@ def report_error(error: AgentError) -> None:
     """A failure that will be tried again."""
     fields = {"code": error.code, "why": error.message, "hint": error.hint}
     _log.warning("failed, will be tried again", extra=fields)
+
+
+def report_dead(target: str, why: DeliveryError) -> None:
+    """A message that will never arrive."""
+    _log.error("message given up", extra={"target": target, "code": why.code, "why": why.message, "hint": why.hint})
 
 
 @asynccontextmanager
@@ -222,4 +227,5 @@ async def outbox(settings: Settings, deps: Deps) -> AsyncIterator[Outbox]:
             clock=deps.clock,
             random=random.random,
             on_error=report_error,
+            on_dead=report_dead,
         )

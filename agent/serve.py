@@ -47,7 +47,7 @@ class Serving:
         self._deps = deps
         self._lookout = lookout
         self._started_at = deps.clock.now()
-        self._metrics = Metrics(deps.store, settings.project)
+        self._metrics = Metrics(deps.store, settings.project, targets=[one.name for one in settings.notify])
         self._supervisor: Supervisor | None = None
         self._idle = "starting"
         self._answered_at: datetime | None = None
@@ -173,7 +173,11 @@ class Serving:
     async def metrics(self) -> bytes:
         """See `web.Backend.metrics`."""
         return await self._metrics.exposition(
-            now=self._deps.clock.now(), conditions=await self.conditions(), pending=self._lookout.pending
+            now=self._deps.clock.now(),
+            conditions=await self.conditions(),
+            pending=self._lookout.pending,
+            drifted=self._lookout.drifted,
+            slots=self._lookout.slots,
         )
 
 

@@ -61,6 +61,15 @@ class Condition(Model):
     checked_at: datetime
 
 
+class Slot(Model):
+    """A replication slot of the database, and the WAL it keeps. `lost`: what its reader needs is gone already."""
+
+    name: str
+    active: bool
+    lost: bool
+    retained_bytes: int
+
+
 class Verdict(StrEnum):
     """What a check said. `errored`: it could not run, which is never a pass."""
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 
-from agent.core.models import Condition, Deploy, DeployRequest, Severity
+from agent import sql
+from agent.core.models import Condition, Deploy, DeployRequest, Severity, Slot
 from agent.core.planning import Plan
-from agent.deploy import service
 from agent.deploy.deps import Deps
+from agent.deploy.plan import make_plan
 from agent.deploy.supervisor import STOPPING, Report, queue
-from agent.errors import AgentError, TargetError
+from agent.errors import AgentError, StatementError, TargetError
+from agent.ports import Session
+
+_MOST_SLOTS = 20
+_DRIFT = "preflight.drift"
 
 
 class Lookout:
     """What was found at the last look.
 
-    `plan` is None while there is none: the database did not answer, or folder or runbook cannot be read.
+    `plan` is None while there is none: the database did not answer, or folder or runbook cannot be read. `slots`: the
+    replication slots that keep the most WAL; None while they cannot be read.
     `conditions`: `target`, whether the database answers; `plan`, whether what is pending could be deployed.
 
     Args:
@@ -31,12 +37,18 @@ class Lookout:
         self._looking = asyncio.Lock()
         self._reported = ""
         self.plan: Plan | None = None
+        self.slots: tuple[Slot, ...] | None = None
         self.conditions: dict[str, Condition] = {}
 
     @property
     def pending(self) -> tuple[str, ...] | None:
         """The versions that the database does not have, or None while that is not known."""
         return None if self.plan is None else tuple(script.migration.version for script in self.plan.scripts)
+
+    @property
+    def drifted(self) -> bool | None:
+        """Whether somebody changed the schema beside the migrations, or None while that is not known."""
+        return None if self.plan is None else any(one.code == _DRIFT for one in self.plan.findings)
 
     async def look(self) -> None:
         """Plan, and remember what was found."""
@@ -60,9 +72,11 @@ class Lookout:
             await queue(self._deps, request)
 
     async def _look(self) -> None:
-        self.plan = None
+        self.plan = self.slots = None
         try:
-            self.plan = await service.plan(self._deps, self._request)
+            async with self._deps.target.session(purpose="plan") as session:
+                self.slots = await _slots(session)
+                self.plan = await make_plan(session, self._deps, self._request, self._deps.read_runbook())
         except TargetError as error:
             self._remember("target", ok=False, message=error.message)
             self.conditions.pop("plan", None)
@@ -97,3 +111,11 @@ class Lookout:
         self.conditions[name] = Condition(name=name, ok=ok, message=message, checked_at=self._deps.clock.now())
         if before is None or before.ok != ok:
             self._report("condition changed", {"condition": name, "ok": ok, "found": message})
+
+
+async def _slots(session: Session) -> tuple[Slot, ...] | None:
+    try:
+        found = await session.rows(sql.load("monitors/slots"), {"most": _MOST_SLOTS})
+    except StatementError:
+        return None  # they are for the metrics only: a server that does not show them can be deployed to
+    return tuple(Slot.model_validate(row) for row in found)

@@ -67,6 +67,7 @@ class Outbox:
         clock: the time.
         random: a number from 0 to 1 at each call.
         on_error: told when the store fails; the loop then goes on after a pause.
+        on_dead: told when a message is given up, with its target and why.
         policy: when to try again.
     """
 
@@ -79,6 +80,7 @@ class Outbox:
         clock: Clock,
         random: Callable[[], float],
         on_error: Callable[[AgentError], None],
+        on_dead: Callable[[str, DeliveryError], None] = lambda _target, _why: None,
         policy: RetryPolicy | None = None,
     ) -> None:
         self._store = store
@@ -87,6 +89,7 @@ class Outbox:
         self._clock = clock
         self._random = random
         self._on_error = on_error
+        self._on_dead = on_dead
         self._policy = policy or RetryPolicy()
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, datetime] = {}
@@ -178,6 +181,8 @@ class Outbox:
             await self._store.message_failed(
                 message.id, error=f"{failure.code}: {failure.message}", due_at=due_at, now=now
             )
+            if due_at is None:
+                self._on_dead(message.target, failure)
         except StoreError as error:
             # The outcome is not recorded: the message stays pending, and its target rests for a while.
             self._not_before[message.target] = self._clock.now() + timedelta(seconds=self._policy.base_s)

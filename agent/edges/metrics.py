@@ -29,7 +29,9 @@ from agent.core.models import (
     Deploy,
     Event,
     EventKind,
+    OutboxState,
     Severity,
+    Slot,
     Verdict,
 )
 from agent.core.states import FINAL, State
@@ -41,8 +43,15 @@ RUNBOOK_PREFIX = "deploy_agent_runbook_"
 GAUGES = {
     "deploy_agent_deploys_running": ("Deploys that have not ended yet.", ()),
     "deploy_agent_deploys_waiting_for_approval": ("Deploys that wait until a person allows their restore.", ()),
+    "deploy_agent_deploy_state_age_seconds": ("How long a deploy that has not ended is in its state.", ("state",)),
+    "deploy_agent_needs_operator": ("1 while a deploy needs a person: until a later one succeeds.", ()),
+    "deploy_agent_checks_not_passed": ("Checks whose last result in the last deploy was no pass.", ("severity",)),
     "deploy_agent_last_deploy_timestamp_seconds": ("When the last deploy with this outcome ended.", ("outcome",)),
     "deploy_agent_pending_migrations": ("Migrations in the folder that the database does not have.", ()),
+    "deploy_agent_drift": ("1 if the schema was changed beside the migrations since the last deploy.", ()),
+    "deploy_agent_replication_slot_retained_bytes": ("WAL that a replication slot keeps on the server.", ("slot",)),
+    "deploy_agent_replication_slot_active": ("1 if something reads from the replication slot.", ("slot",)),
+    "deploy_agent_replication_slot_lost": ("1 if the server has removed WAL that the slot needs.", ("slot",)),
     "deploy_agent_condition_ok": (
         "1 if the condition was met when last looked at: store, engine, target, plan.",
         ("condition",),
@@ -103,19 +112,24 @@ class Metrics:
     Args:
         store: where deploys, events and backups are read from.
         project: whose.
+        targets: the names of the notification targets: what waits for them is counted from zero.
     """
 
-    def __init__(self, store: DeployStore, project: str) -> None:
+    def __init__(self, store: DeployStore, project: str, *, targets: Sequence[str] = ()) -> None:
         self._store = store
         self._project = project
+        self._targets = tuple(targets)
         self._reading = asyncio.Lock()
         self._seen: dict[str, int] = {}  # unsettled deploys: the last event that is counted
         self._final: set[str] = set()  # deploys whose outcome is counted
         self._settled: set[str] = set()  # deploys whose events are all counted
         self._ended: dict[State, float] = {}  # outcome: when the last deploy with it ended
+        self._checked_by = ""  # the last deploy that ran checks
+        self._results: dict[tuple[str, str], tuple[Verdict, Severity]] = {}  # its checks, by phase and id
         self._measured_by: dict[str, str] = {}  # runbook metric: the deploy that measured it last
         self.registry = registry = CollectorRegistry()
-        Info("deploy_agent_build", "The agent's version.", registry=registry).info({"version": __version__})
+        build = Info("deploy_agent_build", "The agent's version, and its project.", registry=registry)
+        build.info({"version": __version__, "project": project})
         self._deploys = Counter("deploy_agent_deploys", "Deploys that have ended.", ["outcome"], registry=registry)
         self._steps = Histogram(
             "deploy_agent_step_duration_seconds",
@@ -151,7 +165,13 @@ class Metrics:
         registry.register(self._runbook)
 
     async def exposition(
-        self, *, now: datetime, conditions: Sequence[Condition], pending: Sequence[str] | None
+        self,
+        *,
+        now: datetime,
+        conditions: Sequence[Condition],
+        pending: Sequence[str] | None,
+        drifted: bool | None = None,
+        slots: Sequence[Slot] | None = None,
     ) -> bytes:
         """Read what is new in the store, and render everything in text format 0.0.4.
 
@@ -159,6 +179,8 @@ class Metrics:
             now: the time.
             conditions: how store, engine, target and plan were last found.
             pending: the versions that the database does not have, or None while that is not known.
+            drifted: whether the schema was changed beside the migrations, or None while that is not known.
+            slots: the replication slots that keep the most WAL, or None while that is not known.
 
         Raises:
             StoreError: the store cannot be read.
@@ -170,8 +192,12 @@ class Metrics:
             backups = await self._store.backups(project=self._project)
             undelivered = await self._store.undelivered()
             self._gauges.clear_all()
-            self._show_state(unsettled, conditions, pending)
+            self._show_deploys(unsettled, now)
+            self._show_findings(conditions, pending, drifted, slots or ())
             self._show_backups(backups, now)
+            for target in self._targets:
+                for state in (OutboxState.PENDING, OutboxState.DEAD):
+                    self._gauges.show("deploy_agent_notifications_undelivered", 0, target=target, state=state)
             for (target, state), count in undelivered.items():
                 self._gauges.show("deploy_agent_notifications_undelivered", count, target=target, state=state)
             return generate_latest(self.registry)
@@ -209,6 +235,7 @@ class Metrics:
                 self._migrations.observe(data["seconds"])
             case EventKind.CHECK:
                 self._checks.labels(data["verdict"], data["severity"]).inc()
+                self._note_check(event)
             case EventKind.LOCK_WAIT:
                 self._lock_waits.inc()
             case EventKind.RUNG:
@@ -226,18 +253,48 @@ class Metrics:
             self._runbook.clear(name, help_text="Measured by the runbook's last deploy.")
         self._runbook.show(name, float(event.data["value"]), **event.data["labels"])
 
-    def _show_state(
-        self, deploys: Sequence[Deploy], conditions: Sequence[Condition], pending: Sequence[str] | None
-    ) -> None:
-        self._gauges.show("deploy_agent_deploys_running", sum(not one.is_final for one in deploys))
-        waiting = sum(one.waits_for_approval for one in deploys)
+    def _note_check(self, event: Event) -> None:
+        """A check's result; those of the deploy before are forgotten."""
+        if self._checked_by != event.deploy_id:
+            self._checked_by = event.deploy_id
+            self._results = {}
+        found = (Verdict(event.data["verdict"]), Severity(event.data["severity"]))
+        self._results[event.data["phase"], event.data["id"]] = found
+
+    def _show_deploys(self, deploys: Sequence[Deploy], now: datetime) -> None:
+        still = [one for one in deploys if not one.is_final]
+        self._gauges.show("deploy_agent_deploys_running", len(still))
+        waiting = sum(one.waits_for_approval for one in still)
         self._gauges.show("deploy_agent_deploys_waiting_for_approval", waiting)
+        for one in still:
+            age = (now - one.updated_at).total_seconds()
+            self._gauges.show("deploy_agent_deploy_state_age_seconds", age, state=one.state)
         for outcome, moment in self._ended.items():
             self._gauges.show("deploy_agent_last_deploy_timestamp_seconds", moment, outcome=outcome)
+        given_up = self._ended.get(State.NEEDS_OPERATOR, 0.0)
+        self._gauges.show("deploy_agent_needs_operator", given_up > self._ended.get(State.SUCCEEDED, 0.0))
+        if self._checked_by:
+            for severity in Severity:
+                bad = [one for one in self._results.values() if one[0] is not Verdict.PASSED and one[1] is severity]
+                self._gauges.show("deploy_agent_checks_not_passed", len(bad), severity=severity)
+
+    def _show_findings(
+        self,
+        conditions: Sequence[Condition],
+        pending: Sequence[str] | None,
+        drifted: bool | None,  # noqa: FBT001 - the only flag, and named at the call of `exposition`
+        slots: Sequence[Slot],
+    ) -> None:
         for one in conditions:
             self._gauges.show("deploy_agent_condition_ok", one.ok, condition=one.name)
         if pending is not None:
             self._gauges.show("deploy_agent_pending_migrations", len(pending))
+        if drifted is not None:
+            self._gauges.show("deploy_agent_drift", drifted)
+        for slot in slots:
+            self._gauges.show("deploy_agent_replication_slot_retained_bytes", slot.retained_bytes, slot=slot.name)
+            self._gauges.show("deploy_agent_replication_slot_active", slot.active, slot=slot.name)
+            self._gauges.show("deploy_agent_replication_slot_lost", slot.lost, slot=slot.name)
 
     def _show_backups(self, backups: Sequence[BackupRecord], now: datetime) -> None:
         for state in BackupState:

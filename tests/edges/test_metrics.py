@@ -16,7 +16,7 @@ from prometheus_client import Counter, Histogram, Info
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent import __version__
-from agent.core.models import BackupRecord, BackupState, Condition, DeployRequest, EventKind, NewEvent, Proposal
+from agent.core.models import BackupRecord, BackupState, Condition, DeployRequest, EventKind, NewEvent, Proposal, Slot
 from agent.core.states import FINAL, Move, State, after
 from agent.edges.metrics import GAUGES, RUNBOOK_PREFIX, Metrics
 from agent.edges.store import SqlStore, open_store
@@ -37,9 +37,9 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
 
 
 async def read(
-    metrics: Metrics, *, now: datetime = LATER, conditions: tuple[Condition, ...] = (), pending: Any = None
+    metrics: Metrics, *, now: datetime = LATER, conditions: tuple[Condition, ...] = (), pending: Any = None, **more: Any
 ) -> Samples:
-    text = (await metrics.exposition(now=now, conditions=conditions, pending=pending)).decode()
+    text = (await metrics.exposition(now=now, conditions=conditions, pending=pending, **more)).decode()
     return parsed(text)
 
 
@@ -82,9 +82,9 @@ TOLD = (
     event(EventKind.STEP_FINISHED, step="backup", seconds=7.0, ok=True),
     event(EventKind.STEP_FINISHED, step="backup", seconds=0.2, ok=True),
     event(EventKind.MIGRATION_FINISHED, version="1", name="a", index=1, total=1, seconds=40.0),
-    event(EventKind.CHECK, verdict="passed", severity="error"),
-    event(EventKind.CHECK, verdict="passed", severity="error"),
-    event(EventKind.CHECK, verdict="failed", severity="warning"),
+    event(EventKind.CHECK, phase="final", id="a", verdict="passed", severity="error"),
+    event(EventKind.CHECK, phase="final", id="b", verdict="passed", severity="error"),
+    event(EventKind.CHECK, phase="final", id="c", verdict="failed", severity="warning"),
     event(EventKind.LOCK_WAIT, version="1", attempt=1, blockers=[]),
     event(EventKind.RUNG, rung=1, name="transaction rollback", ok=False, differences=[]),
     event(EventKind.RUNG, rung=4, name="in-place restore", ok=True, differences=[]),
@@ -99,6 +99,8 @@ TOLD_SAMPLES = {
     at("checks_total", verdict="passed", severity="error"): 2,
     at("checks_total", verdict="failed", severity="warning"): 1,
     at("checks_total", verdict="errored", severity="error"): 0,
+    at("checks_not_passed", severity="warning"): 1,
+    at("checks_not_passed", severity="error"): 0,
     at("lock_waits_total"): 1,
     at("restore_rungs_total", rung="1", ok="false"): 1,
     at("restore_rungs_total", rung="4", ok="true"): 1,
@@ -115,7 +117,7 @@ async def test_nothing_has_happened(store: SqlStore) -> None:
         frozenset({("outcome", str(state))}) for state in FINAL
     }, "every outcome is there before it happens, so that its first increase is one"
     assert all(value == 0 for (name, _), value in samples.items() if name != "build_info")
-    assert samples[at("build_info", version=__version__)] == 1
+    assert samples[at("build_info", version=__version__, project="p")] == 1
     names = {name for name, _ in samples}
     assert not names & {"backup_age_seconds", "backup_verified", "pending_migrations", "condition_ok"}, "not known"
 
@@ -247,6 +249,82 @@ async def test_notifications_are_counted_and_not_taken(store: SqlStore) -> None:
     assert len(await store.due_messages(now=NOW, limit=10)) == 2
 
 
+async def test_the_checks_of_the_last_deploy_by_their_last_result(store: SqlStore) -> None:
+    metrics = Metrics(store, "p")
+
+    def told(verdict: str, **key: str) -> NewEvent:
+        return event(EventKind.CHECK, **{"phase": "final", "id": "a", "severity": "error"} | key, verdict=verdict)
+
+    name = at("checks_not_passed", severity="error")
+    await run(store, "a", *WAY, events=(told("failed"), told("errored", phase="migration:1"), told("passed", id="b")))
+    assert_holds(await read(metrics), {name: 2})
+    await run(store, "b", *WAY, events=(told("failed"), told("passed"), told("failed", phase="rollback")), day=1)
+    assert_holds(await read(metrics), {name: 1})
+    assert_holds(await read(Metrics(store, "p")), {name: 1})
+    await run(store, "c", *WAY, day=2)
+    assert_holds(await read(metrics, now=LATER + timedelta(days=2)), {name: 1})
+
+
+async def test_a_deploy_needs_a_person_until_a_later_one_succeeds(store: SqlStore) -> None:
+    metrics = Metrics(store, "p")
+    name = at("needs_operator")
+    given_up = (*WAY[:4], Move.FAIL, Move.GIVE_UP)
+    await run(store, "a", *WAY)
+    assert_holds(await read(metrics), {name: 0})
+    await run(store, "b", *given_up, day=1)
+    assert_holds(await read(metrics), {name: 1})
+    await run(store, "c", Move.START, Move.FAIL, day=2)
+    assert_holds(await read(metrics), {name: 1})
+    assert_holds(await read(Metrics(store, "p")), {name: 1})
+    await run(store, "d", *WAY, day=3)
+    assert_holds(await read(metrics), {name: 0})
+
+
+async def test_how_long_a_deploy_is_where_it_is(store: SqlStore) -> None:
+    metrics = Metrics(store, "p")
+    await run(store, "a", *WAY[:4])
+    assert_holds(
+        await read(metrics, now=NOW + timedelta(minutes=5)), {at("deploy_state_age_seconds", state="migrate"): 300}
+    )
+    await store.transition("a", expected=State.MIGRATE, move=Move.APPLIED, now=LATER, message="-")
+    samples = await read(metrics, now=LATER + timedelta(seconds=7))
+    assert {key: value for key, value in samples.items() if key[0] == "deploy_state_age_seconds"} == {
+        at("deploy_state_age_seconds", state="verify"): 7
+    }
+
+
+async def test_drift_and_slots_come_and_go(store: SqlStore) -> None:
+    metrics = Metrics(store, "p")
+    slots = (Slot(name="cdc", active=False, lost=True, retained_bytes=5),)
+    found = await read(metrics, drifted=True, slots=slots)
+    labels = {"slot": "cdc"}
+    assert_holds(
+        found,
+        {
+            at("drift"): 1,
+            at("replication_slot_retained_bytes", **labels): 5,
+            at("replication_slot_active", **labels): 0,
+            at("replication_slot_lost", **labels): 1,
+        },
+    )
+    assert_holds(await read(metrics, drifted=False), {at("drift"): 0})
+    names = {name for name, _ in await read(metrics)}
+    assert not names & {"drift", "replication_slot_retained_bytes", "replication_slot_active"}
+
+
+async def test_what_waits_for_a_target_is_counted_from_zero(store: SqlStore) -> None:
+    await run(store, "a", Move.CANCEL)
+    samples = await read(Metrics(store, "p", targets=["chat", "quiet"]))
+    counted = {key: value for key, value in samples.items() if key[0] == "notifications_undelivered"}
+    assert counted == {
+        at("notifications_undelivered", target="chat", state="pending"): 2,
+        at("notifications_undelivered", target="chat", state="dead"): 0,
+        at("notifications_undelivered", target="pager", state="pending"): 2,
+        at("notifications_undelivered", target="quiet", state="pending"): 0,
+        at("notifications_undelivered", target="quiet", state="dead"): 0,
+    }
+
+
 async def test_conditions_and_pending_come_and_go(store: SqlStore) -> None:
     metrics = Metrics(store, "p")
     found = (
@@ -272,8 +350,12 @@ async def everything(store: SqlStore) -> bytes:
             id="b", project="p", created_at=NOW, location="-", state=BackupState.VERIFIED, bytes=1, verified_at=NOW
         )
     )
+    await run(store, "b", Move.START, Move.CLEAR)
     target = Condition(name="target", ok=True, message="-", checked_at=NOW)
-    return await Metrics(store, "p").exposition(now=LATER, conditions=[target], pending=["1"])
+    slot = Slot(name="cdc", active=True, lost=False, retained_bytes=1)
+    return await Metrics(store, "p").exposition(
+        now=LATER, conditions=[target], pending=["1"], drifted=False, slots=[slot]
+    )
 
 
 async def test_names_follow_the_conventions(store: SqlStore) -> None:
@@ -312,9 +394,7 @@ def table(metrics: Metrics) -> str:
         if isinstance(collector, Counter | Histogram | Info):
             kind = collector._type
             name = collector._name + {"counter": "_total", "info": "_info"}.get(kind, "")
-            labels = (
-                collector._labelnames or tuple(collector._labelvalues or ()) or (("version",) if kind == "info" else ())
-            )
+            labels = tuple(collector._value) if isinstance(collector, Info) else collector._labelnames
             lines[name] = (kind, labels, collector._documentation)
     lines |= {name: ("gauge", labels, text) for name, (text, labels) in GAUGES.items()}
     rows = [

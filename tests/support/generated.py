@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from agent.core.runbook_io import json_schema
+from tests.support.dashboard import dashboard_json
 from tests.support.diagram import with_diagram
 from tests.support.runbook_reference import with_reference
 
@@ -13,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = ROOT / "config" / "runbook.schema.json"
 DOCUMENT = ROOT / "docs" / "runbook.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+DASHBOARD = ROOT / "config" / "grafana" / "dashboard.json"
 
 
 def wanted() -> dict[Path, str]:
@@ -20,6 +22,7 @@ def wanted() -> dict[Path, str]:
     return {
         SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         DOCUMENT: with_reference(DOCUMENT.read_text(encoding="utf-8")),
+        DASHBOARD: dashboard_json(),
         ARCHITECTURE: with_diagram(ARCHITECTURE.read_text(encoding="utf-8")),
     }
 
