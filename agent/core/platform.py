@@ -398,3 +398,18 @@ class BranchDetail(PlatformModel):
     def healthy(self) -> bool:
         """In full work."""
         return self.status == ACTIVE_HEALTHY
+
+
+class Call(PlatformModel):
+    """One request to the Management API, as evidence: nothing in it is secret.
+
+    `status`: None: no answer. `seconds`: until the answer was read, or given up. `attempt`: counted from 1. `code`: the
+    error's, or "".
+    """
+
+    method: str
+    path: str
+    status: int | None
+    seconds: float
+    attempt: int
+    code: str = ""

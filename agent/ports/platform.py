@@ -22,29 +22,31 @@ sent again only where it is certain that the platform has not acted on it (no co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from agent.core.platform import (
-    Addon,
-    Backups,
-    Branch,
-    BranchDetail,
-    Disk,
-    Entitlements,
-    Lint,
-    LoginRole,
-    Maintenance,
-    NetworkBans,
-    NetworkRestrictions,
-    Pooler,
-    Project,
-    ReadOnly,
-    RestorePoint,
-    ServiceHealth,
-    UpgradeEligibility,
-    UpgradeStatus,
-)
+if TYPE_CHECKING:  # only who has a token pays for the models
+    from agent.core.platform import (
+        Addon,
+        Backups,
+        Branch,
+        BranchDetail,
+        Call,
+        Disk,
+        Entitlements,
+        Lint,
+        LoginRole,
+        Maintenance,
+        NetworkBans,
+        NetworkRestrictions,
+        Pooler,
+        Project,
+        ReadOnly,
+        RestorePoint,
+        ServiceHealth,
+        UpgradeEligibility,
+        UpgradeStatus,
+    )
 
 Advisor = Literal["security", "performance"]
 
@@ -55,6 +57,10 @@ class Platform(Protocol):
     @property
     def ref(self) -> str:
         """The project's ref: 20 lower-case letters."""
+        ...
+
+    def on_call(self, listener: Callable[[Call], None] | None) -> None:
+        """Hear of each request as it ends, as evidence (None: stop listening)."""
         ...
 
     async def project(self) -> Project:
