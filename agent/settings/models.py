@@ -6,6 +6,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
@@ -189,6 +190,63 @@ class ScheduleSettings(Section):
         return name
 
 
+class PlatformSettings(Section):
+    """Supabase's Management API, asked where there is a `token`: `sbp_…`, scoped, or an OAuth app's.
+
+    `ref`: the project's; "": as `database_url` has it. `base_url`: where the API is. `ca_file`: certificates in PEM
+    form that are trusted instead of the public ones. `proxy`: an http proxy's URL. `timeout_s`: for one answer;
+    `deadline_s`: for all attempts of a question. `required`: what preflight could not ask stops the deploy.
+    `login_role`: connect with a temporary role that the platform gives, instead of a password.
+    """
+
+    token: SecretStr | None = None
+    ref: str = ""
+    base_url: str = "https://api.supabase.com"
+    ca_file: Path | None = None
+    proxy: SecretStr | None = None
+    timeout_s: Seconds = Field(default=10.0, ge=1, le=300)
+    deadline_s: Seconds = Field(default=30.0, ge=1, le=600)
+    required: bool = False
+    login_role: bool = False
+
+    @field_validator("token")
+    @classmethod
+    def _token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not re.fullmatch(r"[!-~]{8,}", token.get_secret_value()):
+            raise ValueError("a token is one word of printable characters, such as sbp_…")
+        return token
+
+    @field_validator("ref")
+    @classmethod
+    def _ref(cls, ref: str) -> str:
+        if ref and not re.fullmatch(r"[a-z0-9]{20}", ref):
+            raise ValueError("a project's ref is 20 lower-case letters, as in its dashboard address")
+        return ref
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in url:
+            raise ValueError("write https:// and a host, without user, password, ? and #")
+        if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("it must be https: the token would be readable on its way")
+        return url.rstrip("/")
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
+        if proxy is not None and not re.match(r"https?://[^/\s]+", proxy.get_secret_value()):
+            raise ValueError("write http://host:port")
+        return proxy
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.login_role and self.token is None:
+            raise ValueError("login_role needs a token")
+        return self
+
+
 class LogSettings(Section):
     """Logs go to stderr. `auto`: console on a terminal, JSON elsewhere."""
 
@@ -222,6 +280,7 @@ class Settings(BaseSettings):
     notify: tuple[NotifySettings, ...] = ()
     http: HttpSettings = HttpSettings()
     watch: WatchSettings = WatchSettings()
+    platform: PlatformSettings = PlatformSettings()
     schedules: tuple[ScheduleSettings, ...] = ()
     log: LogSettings = LogSettings()
 
@@ -312,6 +371,11 @@ class Settings(BaseSettings):
     def supabase_ref(self) -> str:
         """The ref of the hosted project, or "" where `database_url` does not tell it."""
         return supabase_ref(self.database_url.get_secret_value()) if self.database_url else ""
+
+    @property
+    def platform_ref(self) -> str:
+        """The ref of the project that the Management API is asked about, or ""."""
+        return self.platform.ref or self.supabase_ref
 
     @property
     def resolved_store_url(self) -> SecretStr:

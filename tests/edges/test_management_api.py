@@ -1,4 +1,4 @@
-"""The Management API on the wire: what is sent, what each answer means, what is sent again, and that no token is told."""
+"""The Management API on the wire: what is sent, what an answer means, what is sent again; no token is ever told."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from agent.edges import management_api
 from agent.edges.management_api import ManagementApi
 from agent.edges.management_api_budget import Budget, budget_of
 from agent.errors import InputError, PlatformError, StatementError
+from tests.support import tls
 from tests.support.management import BASE, REF, TOKEN, Wire, project
 
 P = f"{BASE}/v1/projects/{REF}"
@@ -222,7 +223,9 @@ async def test_a_branch_that_never_was_is_not_found(wire, web):
 
 
 async def test_the_databases_own_error_is_a_statement_error(wire, web):
-    said = 'Failed to run sql query: ERROR:  42703: column "ii.x" does not exist\nLINE 2: ii.x\n  ^\nHINT: Perhaps "x".\n'
+    said = (
+        'Failed to run sql query: ERROR:  42703: column "ii.x" does not exist\nLINE 2: ii.x\n  ^\nHINT: Perhaps "x".\n'
+    )
     for body in ({"message": said}, {"error": {"name": "HttpException", "message": said}}):
         web.post(QUERY).respond(400, json=body)
         with pytest.raises(StatementError) as raised:
@@ -278,7 +281,9 @@ async def test_an_answer_has_a_largest_size(wire, web, monkeypatch):
 
 
 async def test_a_wrong_answer_with_a_password_does_not_tell_it(wire, web):
-    web.post(f"{P}/cli/login-role").respond(201, json={"role": 1, "password": "pass-word-1", "ttl_seconds": "pass-word-1"})
+    web.post(f"{P}/cli/login-role").respond(
+        201, json={"role": 1, "password": "pass-word-1", "ttl_seconds": "pass-word-1"}
+    )
     error = await refused(wire.api.login_role(read_only=False))
     assert "pass-word-1" not in str(error.as_dict())
     web.post(f"{P}/cli/login-role").respond(201, json={"role": "r", "password": "pass-word-1", "ttl_seconds": 300})
@@ -328,11 +333,11 @@ async def test_maintenance_is_that_of_the_projects_region_and_may_be_unknown(wir
 async def test_listeners_hear_each_attempt(wire, web):
     heard = []
     wire.api.on_call(heard.append)
-    web.get(P).mock(side_effect=[httpx.ReadError("x"), httpx.Response(200, json=project())])
+    web.get(P).mock(side_effect=[httpx.ReadError("x"), *[httpx.Response(200, json=project())] * 2])
     await wire.api.project()
     assert [(call.status, call.code) for call in heard] == [(None, "platform.unreachable"), (200, "")]
     wire.api.on_call(None)
-    await refused(wire.api.health(["db"]))
+    await wire.api.project()
     assert len(heard) == 2
 
 
@@ -398,7 +403,7 @@ async def test_http_is_sent_through_the_proxy_that_is_set_and_no_other(wire, mon
     assert "pass-word" not in str(error.as_dict())
 
 
-async def test_a_certificate_of_nobody_is_refused_and_of_the_ca_taken(wire, certificates, tmp_path):
+async def test_a_certificate_of_nobody_is_refused_and_of_the_ca_taken(wire, tmp_path):
     answer = json.dumps(project()).encode()
 
     async def serve(reader, writer):
@@ -408,15 +413,18 @@ async def test_a_certificate_of_nobody_is_refused_and_of_the_ca_taken(wire, cert
         await writer.drain()
         writer.close()
 
+    certificate, key = tmp_path / "ca.pem", tmp_path / "key.pem"
+    certificate.write_text(tls.CERTIFICATE)
+    key.write_text(tls.KEY)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificates.certificate, certificates.key)
+    context.load_cert_chain(certificate, key)
     async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
         base = f"https://localhost:{server.sockets[0].getsockname()[1]}"
         stranger = wire.client(base_url=base)
         error = await refused(stranger.project())
         assert error.code == "platform.tls_refused"
         assert len(wire.calls) == 1
-        friend = wire.client(base_url=base, ca_file=certificates.ca)
+        friend = wire.client(base_url=base, ca_file=certificate)
         assert (await friend.project()).healthy
         await stranger.close()
         await friend.close()
