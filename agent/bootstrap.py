@@ -9,14 +9,17 @@ import logging
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from agent.core.redaction import Redactor
+if TYPE_CHECKING:
+    import httpx
+
 from agent.deploy.backup import BackupOptions
 from agent.deploy.deps import Deps, Options
 from agent.deploy.outbox import Outbox
@@ -33,7 +36,7 @@ from agent.edges.volume import lock_volume
 from agent.errors import AgentError, DeliveryError
 from agent.ports import Ctx, Notifier, PgTools, Target
 from agent.report.chat import compose
-from agent.settings import Settings
+from agent.settings import Live, NotifySettings, Settings
 
 _log = logging.getLogger("agent")
 
@@ -67,14 +70,18 @@ def report_dead(target: str, why: DeliveryError) -> None:
 
 
 @asynccontextmanager
-async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
+async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterator[Deps]:
     """The ports, filled; closed at the end. May be called on any event loop.
+
+    Args:
+        live: gives the secrets of each moment; None: those of the settings.
 
     Raises:
         InputError: a setting is missing or wrong.
         StoreError: the agent's own store cannot be opened.
     """
-    database_url = settings.require_database_url()
+    live = live or Live.fixed(settings)
+    settings.require_database_url()
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with AsyncExitStack() as stack:
         store = await open_store(
@@ -84,7 +91,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
         stack.push_async_callback(store.close)
         http = HttpxProbe()
         stack.push_async_callback(http.close)
-        target, tools = connectors(settings, database_url)
+        target, tools = connectors(settings, lambda: live.now().require_database_url())
         yield Deps(
             target=target,
             tools=tools,
@@ -92,7 +99,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             store=store,
             clock=SystemClock(),
             http=http,
-            redactor=Redactor(settings.secrets()),
+            redactor=live.redactor,
             jitter=random.random,
             read_folder=lambda: load_folder(settings.migrations, environ=os.environ, project_ref=settings.supabase_ref),
             read_runbook=lambda: load_runbook_file(settings.runbook),
@@ -110,15 +117,21 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
         )
 
 
-def connectors(settings: Settings, url: SecretStr) -> tuple[Target, PgTools]:
+def connectors(settings: Settings, url: Callable[[], SecretStr]) -> tuple[Target, PgTools]:
     """What reaches a database: sessions, and the client programs.
+
+    Args:
+        url: the database's, asked for each connection: its password may change.
 
     Raises:
         InputError: `input.database_url`: the URL cannot be parsed.
     """
-    url = settings.connection_to(url)
-    target = PsycopgTarget(url, connect_timeout_s=round(settings.connect_timeout_s))
-    return target, PostgresTools(url, folder=settings.tools_dir)
+
+    def dsn() -> SecretStr:
+        return settings.connection_to(url())
+
+    target = PsycopgTarget(dsn, connect_timeout_s=round(settings.connect_timeout_s))
+    return target, PostgresTools(dsn, folder=settings.tools_dir)
 
 
 def backup_options(settings: Settings) -> BackupOptions:
@@ -162,12 +175,13 @@ async def scratch_database() -> AsyncIterator[tuple[Target, PgTools]]:
 
 @asynccontextmanager
 async def running_engine(
-    settings: Settings, deps: Deps, moved: Callable[[], None] = lambda: None
+    settings: Settings, deps: Deps, moved: Callable[[], None] = lambda: None, *, live: Live | None = None
 ) -> AsyncIterator[Supervisor]:
     """The durable engine in this process, alone on its volume; deploys that a dead worker left go on at once.
 
     Args:
         moved: called in this event loop when a deploy has changed its state.
+        live: gives the secrets of each moment; None: those of the settings.
 
     Raises:
         BusyError: `busy.volume`: another process has it.
@@ -175,7 +189,7 @@ async def running_engine(
     loop = asyncio.get_running_loop()
 
     async def body(ctx: Ctx) -> str:  # on the engine's own event loop
-        async with open_deps(settings) as own:
+        async with open_deps(settings, live) as own:
             state = await run_deploy(ctx, replace(own, moved=lambda: _call_soon(loop, moved)))
         report("deploy ended", {"deploy_id": ctx.deploy_id, "state": state.value})
         return state
@@ -204,22 +218,48 @@ def _call_soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> N
         loop.call_soon_threadsafe(action)
 
 
+class _Channel:
+    """One channel of the settings, with the address and the key that it has when something is sent.
+
+    Raises:
+        InputError: `settings.notify_…`: they are not what its kind needs.
+    """
+
+    def __init__(
+        self, first: NotifySettings, live: Live, client: httpx.AsyncClient, now: Callable[[], datetime]
+    ) -> None:
+        self.name = first.name
+        self._first = first
+        self._live = live
+        self._client = client
+        self._now = now
+        self._made(first)
+
+    async def send(self, payload: Mapping[str, Any]) -> None:
+        """See `ports.Notifier.send`."""
+        known = {one.name: one for one in self._live.now().notify}
+        await self._made(known.get(self.name, self._first)).send(payload)
+
+    def _made(self, one: NotifySettings) -> Notifier:
+        from agent.edges.notifiers import make_notifier  # noqa: PLC0415 - httpx is large
+
+        return make_notifier(
+            name=one.name, kind=one.kind, url=one.url, secret=one.secret, client=self._client, now=self._now
+        )
+
+
 @asynccontextmanager
-async def outbox(settings: Settings, deps: Deps) -> AsyncIterator[Outbox]:
-    """The notifier of the settings' channels."""
+async def outbox(settings: Settings, deps: Deps, live: Live | None = None) -> AsyncIterator[Outbox]:
+    """The notifier of the settings' channels; `live`: their addresses and keys of each moment."""
     notifiers: dict[str, Notifier] = {}
     async with AsyncExitStack() as stack:
         if settings.notify:
-            from agent.edges.notifiers import make_client, make_notifier  # noqa: PLC0415 - httpx is large
+            from agent.edges.notifiers import make_client  # noqa: PLC0415 - httpx is large
 
             client = make_client()
             stack.push_async_callback(client.aclose)
-            notifiers = {
-                one.name: make_notifier(
-                    name=one.name, kind=one.kind, url=one.url, secret=one.secret, client=client, now=deps.clock.now
-                )
-                for one in settings.notify
-            }
+            live = live or Live.fixed(settings)
+            notifiers = {one.name: _Channel(one, live, client, deps.clock.now) for one in settings.notify}
         yield Outbox(
             store=deps.store,
             notifiers=notifiers,

@@ -10,6 +10,8 @@
     ├── BusyError           exit 11, HTTP 409  somebody else is deploying, or owns the volume
     ├── NotFoundError       exit 12, HTTP 404  no such deploy, backup or version
     ├── AuthError           exit 13, HTTP 401  the HTTP API was called without a valid token
+    │   ├── ForbiddenError  exit 13, HTTP 403  the token may not do this
+    │   └── TooOftenError   exit 13, HTTP 429  too many calls without a valid token
     ├── WaitTimeoutError    exit 14, HTTP 504  `wait` ran out of time
     ├── DeliveryError       exit 15, HTTP 502  a notification did not arrive
     ├── StoreError          exit 16, HTTP 503  the agent's own store cannot be read or written
@@ -160,6 +162,18 @@ class AuthError(AgentError):
     family = "auth"
     exit_code = 13
     http_status = 401
+
+
+class ForbiddenError(AuthError):
+    """The HTTP API was called with a token that may not do this."""
+
+    http_status = 403
+
+
+class TooOftenError(AuthError):
+    """The HTTP API was called too often without a valid token."""
+
+    http_status = 429
 
 
 class WaitTimeoutError(AgentError):

@@ -229,7 +229,7 @@ class Agent:
         on_event: Callable[[NewEvent], None],
     ) -> Aside:
         """Restore a backup into another database, and compare it there; `jobs`: None takes `backup.jobs`."""
-        target, tools = connectors(self._settings, url)
+        target, tools = connectors(self._settings, lambda: url)
         return await service.restore_to(
             self._deps,
             backup_id,

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from agent import __version__
 from agent.bootstrap import open_deps, outbox, report, report_error, running_engine
+from agent.core.access import Key
 from agent.core.models import BackupRecord, Condition, Deploy, DeployRequest, Event
 from agent.core.planning import Plan
 from agent.core.states import State
@@ -25,7 +26,7 @@ from agent.deploy.supervisor import Supervisor, queue
 from agent.edges.metrics import Metrics
 from agent.edges.scheduler import Cron, Schedule, Scheduler
 from agent.errors import AgentError, BusyError, NotFoundError, UnfinishedError
-from agent.settings import ScheduleKind, Settings, WatchMode
+from agent.settings import Live, ScheduleKind, Settings, WatchMode
 from agent.web.app import create_app
 from agent.web.backend import ESSENTIAL, AgentStatus
 from agent.web.server import listening
@@ -133,12 +134,12 @@ class Serving:
         deploy = await self.deploy(deploy_id)
         return await self._deps.store.request_cancel(deploy.id, reason=reason, now=self._deps.clock.now())
 
-    async def answer(self, deploy_id: str, *, number: int | None, approve: bool, remark: str) -> Deploy:
+    async def answer(self, deploy_id: str, *, number: int | None, approve: bool, by: str, remark: str) -> Deploy:
         """See `web.Backend.answer`."""
         deploy = await self.deploy(deploy_id)
         now = self._deps.clock.now()
         return await self._deps.store.answer_approval(
-            deploy.id, number=number, approve=approve, by="api", remark=remark, now=now
+            deploy.id, number=number, approve=approve, by=by, remark=remark, now=now
         )
 
     async def request_backup(self) -> BackupRecord:
@@ -181,10 +182,11 @@ class Serving:
         )
 
 
-async def serve(settings: Settings) -> None:
+async def serve(live: Live) -> None:
     """Run until SIGTERM or SIGINT; then stop running deploys at their next safe point, and end.
 
-    A deploy that has not ended `deploy.cancel_grace_s` after that is left to the next agent on this state folder.
+    SIGHUP reads the settings again; see `Live` for what is taken up. A deploy that has not ended
+    `deploy.cancel_grace_s` after the end was asked for is left to the next agent on this state folder.
 
     Raises:
         InputError: a setting is wrong; `settings.http_…`: the address cannot be listened on, or must not be.
@@ -193,17 +195,24 @@ async def serve(settings: Settings) -> None:
         UnfinishedError: `serve.deploy_running`: stopped, and a deploy was left where it is.
     """
     stop = asyncio.Event()
+    settings = live.now()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, live.read_again)
     request = DeployRequest(project=settings.project, strategy=settings.deploy.strategy)
     http = settings.http
+
+    def keys() -> tuple[Key, ...]:
+        # What listens to other machines is never opened to all, whatever becomes of the settings' tokens.
+        return live.now().http.keys or http.keys
+
     left: list[Deploy] = []
-    async with open_deps(settings) as deps, outbox(settings, deps) as box:
+    async with open_deps(settings, live) as deps, outbox(settings, deps, live) as box:
         lookout = Lookout(deps, request.model_copy(update={"requested_by": "watch"}), report)
         serving = Serving(settings, deps, lookout)
-        app = create_app(serving, default=request.model_copy(update={"requested_by": "api"}), token=http.token)
-        async with listening(app, host=http.host, port=http.port, local_only=http.token is None) as port:
+        app = create_app(serving, default=request, keys=keys)
+        async with listening(app, host=http.host, port=http.port, local_only=http.open_to_all) as port:
             _log.info("serving", extra={"host": http.host, "port": port, "project": settings.project})
             async with _beside() as start:
                 looked = start(_reported(lookout.look()))  # meanwhile: the engine takes a second to import
@@ -213,7 +222,7 @@ async def serve(settings: Settings) -> None:
                     box.wake()
                     changed.set()
 
-                async with running_engine(settings, deps, moved) as supervisor:
+                async with running_engine(settings, deps, moved, live=live) as supervisor:
                     start(box.run())
                     start(_look_after_deploys(changed, serving, lookout))
                     serving.begin(supervisor)

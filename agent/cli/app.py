@@ -9,7 +9,7 @@ import typer
 
 from agent import __version__
 from agent.cli import exits
-from agent.cli.commands import approvals, backups, deploys, diffs, projects, runbooks, salvages, services
+from agent.cli.commands import approvals, backups, deploys, diffs, projects, runbooks, salvages, services, tokens
 
 HELP = """Backs up, migrates, verifies and, when it must, restores a Supabase database.
 
@@ -43,7 +43,7 @@ def _root(
     del version
 
 
-for module in (projects, deploys, approvals, backups, salvages, diffs, runbooks, services):
+for module in (projects, deploys, approvals, backups, salvages, diffs, runbooks, tokens, services):
     module.register(app)
 
 

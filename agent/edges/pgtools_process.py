@@ -97,13 +97,15 @@ async def started(
     secrets: Sequence[SecretStr] = (),
     stdin: int = asyncio.subprocess.DEVNULL,
     stdout: int = asyncio.subprocess.DEVNULL,
+    files: Sequence[int] = (),
 ) -> AsyncIterator[Program]:
     """Start a program in its own session; it is gone at the end of the `async with`, whatever happens.
 
     Args:
-        environment: all that it gets to see; the password travels here (libpq's PGPASSWORD), never in `arguments`.
+        environment: all that it gets to see; a password is neither here nor in `arguments`.
         secrets: what must not stand in its output.
         stdin: as `subprocess.Popen` takes it; likewise `stdout`.
+        files: open descriptors that it gets under the same numbers.
     """
     process = await asyncio.create_subprocess_exec(
         program,
@@ -115,6 +117,7 @@ async def started(
         start_new_session=True,
         restore_signals=False,  # SIGXFSZ stays ignored: a file that may not grow is an error with a name, not a death
         limit=_READ,
+        pass_fds=files,
     )
     running = Program(process, name=program.name, secrets=secrets)
     try:

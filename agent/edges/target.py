@@ -6,7 +6,7 @@ Nothing is decided here: no retry, no timeout but the connection's own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -28,7 +28,8 @@ class PsycopgTarget:
     """One database, by its connection string; implements `ports.Target`.
 
     Args:
-        dsn: URL or keyword form, as libpq takes it; what it says wins over the arguments here.
+        dsn: URL or keyword form, as libpq takes it; what it says wins over the arguments here. A function is asked
+            for each connection: passwords change.
         connect_timeout_s: seconds for each address of the host.
         dead_after_s: seconds without an answer from the peer's TCP stack until a connection counts as lost.
 
@@ -36,27 +37,32 @@ class PsycopgTarget:
         InputError: `input.database_url`: the connection string cannot be parsed.
     """
 
-    def __init__(self, dsn: SecretStr, *, connect_timeout_s: int = 10, dead_after_s: float = 60) -> None:
-        try:
-            given = conninfo_to_dict(dsn.get_secret_value())
-        except psycopg.ProgrammingError:
-            raise errors.bad_dsn() from None
-        if not diagnosis.plausible(given):
-            raise errors.bad_dsn()
+    def __init__(
+        self, dsn: SecretStr | Callable[[], SecretStr], *, connect_timeout_s: int = 10, dead_after_s: float = 60
+    ) -> None:
+        self._dsn = dsn if callable(dsn) else lambda: dsn
         # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
-        self._params: dict[str, Any] = {
+        self._defaults: dict[str, Any] = {
             "connect_timeout": connect_timeout_s,
             "keepalives": 1,
             "keepalives_idle": max(1, round(dead_after_s / 2)),
             "keepalives_interval": max(1, round(dead_after_s / 6)),
             "keepalives_count": 3,
             "tcp_user_timeout": round(dead_after_s * 1000),
-            **given,
-            "client_encoding": "UTF8",
         }
         self._dead_after_s = dead_after_s
         self._label = diagnosis.label(self._params)
         self._pooler_checked = False
+
+    @property
+    def _params(self) -> dict[str, Any]:
+        try:
+            given = conninfo_to_dict(self._dsn().get_secret_value())
+        except psycopg.ProgrammingError:
+            raise errors.bad_dsn() from None
+        if not diagnosis.plausible(given):
+            raise errors.bad_dsn()
+        return {**self._defaults, **given, "client_encoding": "UTF8"}
 
     @property
     def label(self) -> str:

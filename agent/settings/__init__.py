@@ -1,11 +1,13 @@
 """The agent's settings: environment over file over defaults; see config/agent.example.yaml for each."""
 
-from agent.settings.load import load_settings, other_database_url
+from agent.settings.live import Live
+from agent.settings.load import Loaded, load, load_settings, other_database_url
 from agent.settings.models import (
     ENV_PREFIX,
     BackupSettings,
     DeploySettings,
     HttpSettings,
+    HttpToken,
     LogSettings,
     NotifyKind,
     NotifySettings,
@@ -22,6 +24,9 @@ __all__ = [
     "BackupSettings",
     "DeploySettings",
     "HttpSettings",
+    "HttpToken",
+    "Live",
+    "Loaded",
     "LogSettings",
     "NotifyKind",
     "NotifySettings",
@@ -31,6 +36,7 @@ __all__ = [
     "Settings",
     "WatchMode",
     "WatchSettings",
+    "load",
     "load_settings",
     "other_database_url",
 ]

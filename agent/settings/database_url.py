@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from pydantic import SecretStr
+
 from agent.errors import InputError, TargetError
 
 _POOLER_PORT = 6543  # Supavisor's and PgBouncer's transaction mode on Supabase
@@ -74,6 +76,16 @@ def project_of(url: str) -> str:
         or re.sub(r"[^a-z0-9._-]+", "-", unquote(parts.path).strip("/").lower()).strip("-._")
         or "default"
     )
+
+
+def place_of(url: SecretStr | None) -> tuple[str, str, tuple[str, ...]]:
+    """Which database a URL leads to, whoever connects: hosts and ports, name, and what the query says of them."""
+    if url is None:
+        return "", "", ()
+    parts, _ = _split(url.get_secret_value())
+    query = parse_qs(parts.query)
+    said = tuple(f"{name}={query[name][-1]}" for name in ("host", "hostaddr", "port", "dbname") if name in query)
+    return parts.netloc.rpartition("@")[2], parts.path, said
 
 
 def passwords_in(url: str) -> list[str]:

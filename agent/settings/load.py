@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,7 @@ from agent.settings.database_url import check_database_url
 from agent.settings.models import ENV_PREFIX, Settings
 
 CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
+FOLDER_VARIABLE = f"{ENV_PREFIX}SECRETS_DIR"
 DEFAULT_FILE = Path("deploy-agent.yaml")
 _ENV_CALL = re.compile(r"env\(([A-Za-z_][A-Za-z0-9_]*)\)")
 # Kubernetes puts such variables into every container when a Service is called deploy-agent.
@@ -27,8 +29,21 @@ _SERVICE_VARIABLE = re.compile(
 Loc = tuple[str | int, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """Settings, and the files that they came from: the settings file, and those that hold secrets."""
+
+    settings: Settings
+    files: tuple[Path, ...]
+
+
 def load_settings(config: Path | None = None) -> Settings:
-    """The settings from environment, file and defaults.
+    """The settings from environment, file and defaults; see `load`."""
+    return load(config).settings
+
+
+def load(config: Path | None = None) -> Loaded:
+    """The settings from environment, file, the folder of secrets, and defaults; and where they came from.
 
     Args:
         config: the file; None takes DEPLOY_AGENT_CONFIG, then `deploy-agent.yaml` if there is one, else no file.
@@ -42,11 +57,12 @@ def load_settings(config: Path | None = None) -> Settings:
     _check_variables()
     path = _find(config)
     document = _read(path) if path else {}
-    values = _resolve(document, Settings, path, ())
-    for loc, text in _secrets_from_files():
+    files = [path] if path else []
+    values = _resolve(document, Settings, path, (), files)
+    for loc, text in _secrets_from_files(files):
         _put(values, loc, text)
     try:
-        return Settings(**values)
+        return Loaded(settings=Settings(**values), files=tuple(files))
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
         name = f"{ENV_PREFIX}{field[1].upper()}" if field else ENV_PREFIX
@@ -137,8 +153,14 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
-def _resolve(node: Any, kind: Any, path: Path | None, loc: Loc) -> Any:  # noqa: ANN401 - YAML in, plain values out
-    """Plain values of the YAML: `env(NAME)` replaced, `<secret>_file` read."""
+def _resolve(  # YAML in, plain values out
+    node: Any,  # noqa: ANN401
+    kind: Any,  # noqa: ANN401
+    path: Path | None,
+    loc: Loc,
+    files: list[Path],
+) -> Any:  # noqa: ANN401
+    """Plain values of the YAML: `env(NAME)` replaced, `<secret>_file` read and added to `files`."""
     if isinstance(node, Mapping):
         fields = _fields(kind)
         result: dict[str, Any] = {}
@@ -150,11 +172,12 @@ def _resolve(node: Any, kind: Any, path: Path | None, loc: Loc) -> Any:  # noqa:
                 if base in node:
                     raise _twice(f"{base} and {name}", where | _place(node, key))
                 result[base] = _read_secret(str(item), f"{name} in {path}", where | _place(node, key))
+                files.append(Path(str(item)))
             else:
-                result[name] = _resolve(item, fields.get(name), path, (*loc, name))
+                result[name] = _resolve(item, fields.get(name), path, (*loc, name), files)
         return result
     if isinstance(node, list):
-        return [_resolve(item, _item_of(kind), path, (*loc, index)) for index, item in enumerate(node)]
+        return [_resolve(item, _item_of(kind), path, (*loc, index), files) for index, item in enumerate(node)]
     if isinstance(node, str) and (call := _ENV_CALL.fullmatch(node.strip())):
         if call[1] not in os.environ:
             field = ".".join(str(part) for part in loc)
@@ -195,7 +218,7 @@ def _variables(
 
 
 def _check_variables() -> None:
-    known = {CONFIG_VARIABLE}
+    known = {CONFIG_VARIABLE, FOLDER_VARIABLE}
     for variable, _, secret in _variables():
         known |= {variable, f"{variable}_FILE"} if secret else {variable}
     for name in sorted(os.environ):
@@ -210,14 +233,49 @@ def _check_variables() -> None:
             )
 
 
-def _secrets_from_files() -> Iterator[tuple[Loc, str]]:
+def _secrets_from_files(files: list[Path]) -> Iterator[tuple[Loc, str]]:
+    """Secrets that a variable `…_FILE`, or the folder of secrets, names; the files are added to `files`."""
     environ = {name.upper(): value for name, value in os.environ.items() if value}
-    for variable, loc, secret in _variables():
+    named = {variable: loc for variable, loc, secret in _variables() if secret}
+    in_folder = _folder_of_secrets(environ.get(FOLDER_VARIABLE, ""), named)
+    for variable, loc in named.items():
         name = f"{variable}_FILE"
-        if secret and name in environ:
-            if variable in environ:
-                raise _twice(f"{variable} and {name}", {"variable": name})
-            yield loc, _read_secret(environ[name], name, {"variable": name})
+        found = [(environ[name], name)] if name in environ else []
+        found += [(str(in_folder[variable]), FOLDER_VARIABLE)] if variable in in_folder else []
+        if not found:
+            continue
+        if variable in environ or len(found) > 1:
+            both = variable if variable in environ else str(in_folder[variable])
+            raise _twice(f"{both} and {found[0][1]}", {"variable": found[0][1]})
+        file, origin = found[0]
+        files.append(Path(file))
+        yield loc, _read_secret(file, origin, {"variable": origin})
+
+
+def _folder_of_secrets(folder: str, named: Mapping[str, Loc]) -> dict[str, Path]:
+    """The files of a folder such as /run/secrets that are called as a secret's variable, in capitals or not."""
+    if not folder:
+        return {}
+    try:
+        files = sorted(each for each in Path(folder).iterdir() if each.is_file())
+    except OSError as error:
+        raise InputError(
+            f"{FOLDER_VARIABLE} names {folder}, which cannot be read: {error.strerror}",
+            code="settings.secret_file",
+            hint="Check the path and that the agent's user may read it.",
+            where={"variable": FOLDER_VARIABLE},
+        ) from None
+    found = {each.name.upper(): each for each in files if each.name.upper().startswith(ENV_PREFIX)}
+    for name, file in found.items():
+        if name not in named:
+            near = difflib.get_close_matches(name, named, n=1)
+            raise InputError(
+                f"{file} is not called as a secret of the settings is",
+                code="settings.unknown_variable",
+                hint=f"Did you mean {near[0].lower()}?" if near else "Only secrets are read there.",
+                where={"file": str(file)},
+            )
+    return found
 
 
 def _twice(names: str, where: dict[str, str | int]) -> InputError:

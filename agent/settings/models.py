@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.core import patterns
+from agent.core.access import Key, Scope, digest
 from agent.core.models import Strategy
 from agent.core.redaction import MASK, redact
 from agent.core.restore_policy import Policy, Restore
@@ -124,18 +125,67 @@ class NotifySettings(Section):
         return self
 
 
+class HttpToken(Section):
+    """One of several who may call the HTTP API.
+
+    `name`: what a deploy that it asks for says of who asked; `hash`: `sha256:` and the token's SHA-256 in hex, as
+    `deploy-agent token new` prints it; `scope`: `read` may look, `operate` may also ask for deploys and backups,
+    approve and cancel.
+    """
+
+    name: Name
+    hash: SecretStr
+    scope: Scope = Scope.READ
+
+    @field_validator("hash")
+    @classmethod
+    def _is_hash(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"sha256:[0-9a-f]{64}", value.get_secret_value()):
+            raise ValueError("write sha256: and 64 hexadecimal digits, as `deploy-agent token new` prints them")
+        return value
+
+
 class HttpSettings(Section):
-    """The HTTP server of `serve`. Without `token`, requests that change something are refused."""
+    """The HTTP server of `serve`. Without `token` and `tokens`, requests that change something are refused.
+
+    `token`: one token, as it is, that may do everything; `tokens`: several, hashed.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     token: SecretStr | None = None
+    tokens: tuple[HttpToken, ...] = ()
+
+    @property
+    def open_to_all(self) -> bool:
+        """No token at all is known."""
+        return self.token is None and not self.tokens
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Who may call, and how each is known."""
+        found = [
+            Key(name=one.name, scope=one.scope, digest=bytes.fromhex(one.hash.get_secret_value()[7:]))
+            for one in self.tokens
+        ]
+        if self.token is not None:
+            found.insert(0, Key(name="", scope=Scope.OPERATE, digest=digest(self.token.get_secret_value().encode())))
+        return tuple(found)
+
+    @field_validator("tokens")
+    @classmethod
+    def _distinct(cls, entries: tuple[HttpToken, ...]) -> tuple[HttpToken, ...]:
+        names = [entry.name for entry in entries]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the name {twice[0]} is used twice")
+        return entries
 
     @field_validator("token")
     @classmethod
     def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None and len(token.get_secret_value()) < 16:
-            raise ValueError("a token has at least 16 characters; make one with `openssl rand -hex 32`")
+            raise ValueError("a token has at least 16 characters; make one with `deploy-agent token new`")
         return token
 
 

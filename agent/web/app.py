@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import Field, SecretStr
+from pydantic import Field
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent import __version__
 from agent.core.models import DeployRequest, Model
 from agent.errors import AgentError, AuthError
-from agent.web.access import Site
+from agent.web.access import Gate, Keys, Site, answer
 from agent.web.backend import Backend
 from agent.web.routes import API, operating, probes, reading
 
 _DOCUMENT = f"{API}/openapi.json"
-_MAX_BODY_BYTES = 64 * 1024  # an order is a few hundred bytes; a body is read before its sender is known
+_MAX_BODY_BYTES = 64 * 1024  # an order is a few hundred bytes
+_MAX_BODY_S = 10.0
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
 
 
 class Problem(Model):
@@ -29,14 +41,14 @@ class Problem(Model):
     where: dict[str, str | int] = Field(default_factory=dict)
 
 
-def create_app(backend: Backend, *, default: DeployRequest, token: SecretStr | None) -> FastAPI:
+def create_app(backend: Backend, *, default: DeployRequest, keys: Keys) -> FastAPI:
     """The application.
 
     Args:
         backend: the agent.
         default: what is deployed when the caller says nothing else.
-        token: what callers must send as `Authorization: Bearer …`. Without one, reading is open to
-            whoever reaches the port, and nothing can be asked for.
+        keys: who may call, asked at each request. Without any, whoever reaches the port may read, and nothing can be
+            asked for.
     """
     app = FastAPI(
         title="supabase-deploy-agent",
@@ -47,7 +59,9 @@ def create_app(backend: Backend, *, default: DeployRequest, token: SecretStr | N
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     app.add_middleware(_BodyLimit)
-    app.state.site = Site(backend=backend, default=default, token=token)
+    app.add_middleware(Gate, keys=keys)
+    app.add_middleware(_Headers)  # the last one is the first to be asked
+    app.state.site = Site(backend=backend, default=default)
     for router in (probes, reading, operating):
         app.include_router(router)
     _answer_errors(app)
@@ -55,17 +69,27 @@ def create_app(backend: Backend, *, default: DeployRequest, token: SecretStr | N
 
 
 class _BodyLimit:
-    """Refuses a body that is too long while it comes. Starlette's own limit does not answer as other errors do."""
+    """Refuses a body that is too long, or too slow, while it comes; its sender is known by then.
+
+    Starlette's own limit does not answer as other errors do.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         left = _MAX_BODY_BYTES
+        until = asyncio.get_running_loop().time() + _MAX_BODY_S
+        complete = False
 
         async def limited() -> Message:
-            nonlocal left
-            message = await receive()
+            nonlocal left, complete
+            try:
+                async with asyncio.timeout_at(None if complete else until):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"the body did not come within {_MAX_BODY_S:g} s") from None
+            complete = not message.get("more_body", False)
             left -= len(message.get("body", b""))
             if left < 0:
                 raise HTTPException(413, f"the body is longer than {_MAX_BODY_BYTES} bytes")
@@ -74,11 +98,29 @@ class _BodyLimit:
         await self._app(scope, limited, send)
 
 
+class _Headers:
+    """Tells browsers to keep, show, frame and guess nothing of what is answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
 def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(AgentError)
     async def refused(_: Request, error: AgentError) -> JSONResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, AuthError) else None
-        return JSONResponse(error.as_dict(), status_code=error.http_status, headers=headers)
+        if isinstance(error, AuthError):
+            return answer(error)
+        return JSONResponse(error.as_dict(), status_code=error.http_status)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -105,4 +147,4 @@ def _answer_errors(app: FastAPI) -> None:
             message=f"the agent failed in a way it does not know ({type(error).__name__})",
             hint="The agent's log holds the details; please report them.",
         )
-        return JSONResponse(problem.model_dump(), status_code=500)
+        return JSONResponse(problem.model_dump(), status_code=500, headers=_HEADERS)

@@ -57,8 +57,8 @@ class Backend(Protocol):
         """Raise the cancel flag. Raises NotFoundError."""
         ...
 
-    async def answer(self, deploy_id: str, *, number: int | None, approve: bool, remark: str) -> Deploy:
-        """Answer what a deploy has asked. Raises NotFoundError."""
+    async def answer(self, deploy_id: str, *, number: int | None, approve: bool, by: str, remark: str) -> Deploy:
+        """Answer what a deploy has asked; `by`: who does. Raises NotFoundError."""
         ...
 
     async def request_backup(self) -> BackupRecord:

@@ -12,7 +12,7 @@ from agent.core.states import State
 from agent.report.models import DeployView
 from agent.report.plan_view import PlanView, plan_view
 from agent.report.view import deploy_view
-from agent.web.access import Agent, Default, operator, reader
+from agent.web.access import Agent, Default, Operator, operator, reader
 from agent.web.backend import ESSENTIAL, AgentStatus
 
 API = "/api/v1"
@@ -173,10 +173,12 @@ async def cancel(agent: Agent, deploy_id: str, order: CancelOrder | None = None)
 
 
 @operating.post("/deploys/{deploy_id}/approve", tags=["deploys"])
-async def approve(agent: Agent, deploy_id: str, order: ApprovalOrder | None = None) -> Deploy:
+async def approve(agent: Agent, caller: Operator, deploy_id: str, order: ApprovalOrder | None = None) -> Deploy:
     """Answer a deploy that waits for approval: it restores, or leaves that to people. 404 if it asks nothing."""
     answer = order or ApprovalOrder()
-    return await agent.answer(deploy_id, number=answer.number, approve=answer.approve, remark=answer.remark)
+    return await agent.answer(
+        deploy_id, number=answer.number, approve=answer.approve, by=caller.label, remark=answer.remark
+    )
 
 
 @operating.post("/backups", tags=["backups"], status_code=201)

@@ -45,9 +45,10 @@ async def listening(app: FastAPI, *, host: str, port: int, local_only: bool) -> 
     addresses = await _resolve(host, port)
     if local_only and not all(ipaddress.ip_address(one).is_loopback for _, one in addresses):
         raise InputError(
-            f"http.host {host} can be reached from other machines, and http.token is not set",
+            f"http.host {host} can be reached from other machines, and there is no token",
             code="settings.http_token",
-            hint="Set DEPLOY_AGENT_HTTP__TOKEN (`openssl rand -hex 32` makes one), or listen on 127.0.0.1.",
+            hint="Set DEPLOY_AGENT_HTTP__TOKEN or http.tokens (`deploy-agent token new` makes one), or listen on "
+            "127.0.0.1.",
             where={"field": "http.token"},
         )
     with ExitStack() as stack:

@@ -22,6 +22,7 @@ NO_CODES = {
     "agent.db",
     "agent.lock",
     "agent.serve",
+    "agent.web",
     "auth.schema_migrations",
     "backup.target",
     "deploy.yaml",

@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from ruamel.yaml import YAML
 
 from agent.bootstrap import backup_options
+from agent.core.access import Caller, Scope, digest, recognise
 from agent.core.states import State
 from agent.errors import AgentError, InputError, TargetError
 from agent.settings import NotifyKind, Settings, WatchMode, load_settings
@@ -318,7 +319,7 @@ def test_the_example_is_accepted_and_holds_the_defaults():
 def test_the_example_names_every_setting():
     """With its commented settings switched on, the example is still valid, and no setting is left out."""
     text = re.sub(r"(?m)^( *)#(?=[a-z_]+:|  )", r"\1", EXAMPLE.read_text(encoding="utf-8"))
-    text = re.sub(r"(?m)^(notify|schedules): \[\]$", r"\1:", text)
+    text = re.sub(r"(?m)^( *(?:notify|schedules|tokens)): \[\]$", r"\1:", text)
     document = YAML(typ="safe").load(text)
     assert set(named(document)) >= set(every_setting(Settings)), "missing in the example"
     assert (
@@ -345,3 +346,43 @@ def every_setting(model: type[BaseModel], path: str = "") -> Iterator[str]:
         for kind in (info.annotation, *get_args(info.annotation)):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 yield from every_setting(kind, f"{path}{name}.")
+
+
+def test_a_folder_of_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    folder = tmp_path / "secrets"
+    monkeypatch.setenv("DEPLOY_AGENT_SECRETS_DIR", str(folder))
+    assert "cannot be read" in refused().message
+    folder.mkdir()
+    (folder / "deploy_agent_database_url").write_text(f"{URL}\n")
+    (folder / "DEPLOY_AGENT_HTTP__TOKEN").write_text("0123456789abcdef")
+    (folder / "of_somebody_else").write_text("x")
+    (folder / "kubernetes.io").mkdir()
+    settings = load_settings()
+    assert settings.require_database_url().get_secret_value() == URL
+    assert settings.http.token == SecretStr("0123456789abcdef")
+    (folder / "deploy_agent_htp__token").write_text("x")
+    error = refused()
+    assert (error.code, error.hint) == ("settings.unknown_variable", "Did you mean deploy_agent_http__token?")
+    (folder / "deploy_agent_htp__token").unlink()
+    monkeypatch.setenv("DEPLOY_AGENT_HTTP__TOKEN", "0123456789abcdef")
+    assert refused().code == "settings.secret_twice"
+    monkeypatch.delenv("DEPLOY_AGENT_HTTP__TOKEN")
+    monkeypatch.setenv("DEPLOY_AGENT_HTTP__TOKEN_FILE", str(folder / "DEPLOY_AGENT_HTTP__TOKEN"))
+    assert refused().code == "settings.secret_twice"
+
+
+def test_tokens_of_the_api(monkeypatch: pytest.MonkeyPatch):
+    ends = digest(b"sda_x").hex()
+    write(f"http:\n  tokens:\n    - {{name: ci, hash: 'sha256:{ends}'}}\n    - {{name: x, hash: {ends}}}\n")
+    assert "http.tokens.1.hash is not valid: write sha256: and 64" in refused().message
+    write(f"http:\n  tokens:\n    - {{name: ci, hash: 'sha256:{ends}'}}\n    - {{name: ci, hash: 'sha256:{ends}'}}\n")
+    assert "the name ci is used twice" in refused().message
+    Path("hash").write_text(f"sha256:{ends}\n")
+    write("http:\n  tokens:\n    - {name: ci, scope: operate, hash_file: hash}\n    - {name: x, hash: env(OF_X)}\n")
+    monkeypatch.setenv("OF_X", f"sha256:{digest(b'sda_y').hex()}")
+    http = load_settings().http
+    assert not http.open_to_all
+    assert recognise(b"sda_x", http.keys) == Caller(name="ci", scope=Scope.OPERATE)
+    assert recognise(b"sda_y", http.keys) == Caller(name="x", scope=Scope.READ)
+    assert recognise(b"sda_z", http.keys) is None
+    assert ends not in str(load_settings().redacted())

@@ -110,11 +110,14 @@ async def test_a_bad_url_is_refused_without_being_shown():
     assert "geheim" not in caught.value.message
 
 
-async def test_the_password_is_in_no_argument_and_no_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_the_password_is_in_no_argument_no_variable_and_no_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("PGPASSWORD", "of somebody else")
     monkeypatch.setenv("PGSERVICE", "elsewhere")
-    seen = tmp_path / "seen"
-    script = f'{{ echo "$@"; env; }} >> {seen}; echo "pg_dump: error: no way in with geh eim\'" >&2; ' + prints("17.1")
+    seen, passed = tmp_path / "seen", tmp_path / "passed"
+    look = f'{{ echo "$@"; env; }} >> {seen}; [ -z "$PGPASSFILE" ] || cat "$PGPASSFILE" > {passed}'
+    script = f'{look}; echo "pg_dump: error: no way in with geh eim\'" >&2; ' + prints("17.1")
     folder = make_tools(tmp_path / "bin", script)
     dsn = SecretStr("postgresql://app:geh%20eim%27@127.0.0.1:1/shop?sslmode=require&tcp_user_timeout=5000")
     tools = PostgresTools(dsn, folder=folder)
@@ -136,7 +139,9 @@ async def test_the_password_is_in_no_argument_and_no_message(tmp_path: Path, mon
     assert "geh eim" not in arguments
     assert '--schema="we""ird" --schema="public"' in arguments
     assert "tcp_user_timeout='5000'" in arguments
-    assert "PGPASSWORD=geh eim'" in lines
+    assert passed.read_text() == "*:*:*:*:geh eim'\n"
+    assert "geh eim" not in seen.read_text()
+    assert not any(line.startswith("PGPASSWORD") for line in lines)
     assert "PGHOST=127.0.0.1" in lines
     assert "PGSSLMODE=require" in lines
     assert "PGAPPNAME=deploy-agent/tools" in lines

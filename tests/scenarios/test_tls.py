@@ -44,7 +44,7 @@ def authority(tmp_path: Path) -> Path:
 
 
 async def refusal(settings: Settings) -> TargetError:
-    target, _ = connectors(settings, settings.require_database_url())
+    target, _ = connectors(settings, settings.require_database_url)
     with pytest.raises(TargetError) as caught:
         await target.connect(purpose="test")
     assert caught.value.code == "target.tls_refused"
@@ -61,7 +61,7 @@ async def test_a_deploy_over_a_verified_connection(tls_server, authority: Path, 
     outcome = await deploy(settings)
     assert outcome.state == "succeeded", outcome.why
     assert "preflight.tls_unverified" not in {event.data.get("code") for event in outcome.of("finding")}
-    target, _ = connectors(settings, settings.require_database_url())
+    target, _ = connectors(settings, settings.require_database_url)
     async with target.session(purpose="test") as session:
         assert await session.value("select count(*) from public.a") == 1
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -18,6 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from agent.bootstrap import open_deps
+from agent.core import access
+from agent.core.access import Key, Scope, digest
 from agent.core.models import BackupRecord, BackupState, DeployRequest, EventKind, Failure, NewEvent, Proposal, Strategy
 from agent.core.states import Move, State
 from agent.deploy.deps import Deps
@@ -25,7 +29,8 @@ from agent.deploy.lookout import Lookout
 from agent.deploy.supervisor import STOPPING, Supervisor
 from agent.errors import StoreError
 from agent.serve import Serving
-from agent.web import access
+from agent.settings import HttpSettings
+from agent.web import access as access_of_web
 from agent.web.app import create_app
 from tests.support.deploying import make_settings, write_migrations
 
@@ -82,9 +87,10 @@ class Api:
         settings = make_settings(NOWHERE, folder)
         self.serving = Serving(settings, deps, self.lookout)
         default = DeployRequest(project="test", strategy=Strategy.PER_MIGRATION, requested_by="api")
-        self.app = create_app(self.serving, default=default, token=None if token is None else SecretStr(token))
+        self.keys = HttpSettings(token=token and SecretStr(token)).keys
+        self.app = create_app(self.serving, default=default, keys=lambda: self.keys)
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://agent", headers=AUTHORIZED)
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://localhost:8080", headers=AUTHORIZED)
 
     def begin(self) -> None:
         async def scratch() -> None:
@@ -198,15 +204,17 @@ async def test_a_token_beyond_ascii_is_compared_as_bytes(tmp_path: Path, deps: D
 
 
 async def test_tokens_are_compared_in_constant_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests of one length, and each of them, whichever fits."""
     compared: list[tuple[bytes, bytes]] = []
 
     def compare(given: bytes, right: bytes) -> bool:
         compared.append((given, right))
-        return False
+        return hmac.compare_digest(given, right)
 
-    monkeypatch.setattr(access.hmac, "compare_digest", compare)
-    problem(await api.http.get("/status"), 401, "auth.token_refused")
-    assert compared == [(TOKEN.encode(), TOKEN.encode())]
+    api.keys = (*api.keys, Key(name="ci", scope=Scope.READ, digest=digest(b"of ci")))
+    monkeypatch.setattr(access, "hmac", SimpleNamespace(compare_digest=compare))
+    assert (await api.http.get("/status")).status_code == 200
+    assert compared == [(digest(TOKEN.encode()), key.digest) for key in api.keys]
 
 
 async def test_without_a_token_one_may_read_and_not_act(tmp_path: Path, deps: Deps) -> None:
@@ -217,6 +225,101 @@ async def test_without_a_token_one_may_read_and_not_act(tmp_path: Path, deps: De
             assert (await api.http.request(*request(endpoint))).status_code == 200, endpoint
         for endpoint in sorted(OPERATING):
             problem(await api.http.request(*request(endpoint)), 401, "auth.no_token_set")
+
+
+@pytest.mark.parametrize("host", ["attacker.example:8080", "attacker.example", "127.0.0.1.attacker.example:80", ""])
+async def test_without_a_token_no_name_but_this_machines(tmp_path: Path, deps: Deps, host: str) -> None:
+    """A page that makes its own name lead to 127.0.0.1 is in the browser of somebody who may reach the port."""
+    api = Api(tmp_path, deps, token=None)
+    async with api.http:
+        problem(await api.http.get("/status", headers={"host": host}), 403, "auth.host")
+        for own in ("127.0.0.1:8080", "[::1]:8080", "localhost", "[::1]"):
+            assert (await api.http.get("/status", headers={"host": own})).status_code == 200
+        assert (await api.http.get("/livez", headers={"host": host})).status_code == 200
+
+
+async def test_scopes(api: Api) -> None:
+    look, act = "sda_may-look", "sda_may-act"
+    api.keys = tuple(
+        Key(name=name, scope=scope, digest=digest(token.encode()))
+        for name, scope, token in (("grafana", Scope.READ, look), ("ci", Scope.OPERATE, act))
+    )
+    for endpoint in sorted(READING | OPERATING):
+        answer = await api.http.request(*request(endpoint), headers={"authorization": f"Bearer {look}"})
+        if endpoint in OPERATING:
+            problem(answer, 403, "auth.scope")
+            assert "grafana" in answer.text
+        else:
+            assert answer.status_code != 403
+    assert await api.store.deploys() == []
+    answer = await api.http.post("/api/v1/deploys", headers={"authorization": f"Bearer {act}"})
+    assert (answer.status_code, answer.json()["request"]["requested_by"]) == (202, "ci (api)")
+    problem(await api.http.get("/status"), 401, "auth.token_refused")  # http.token is none of them
+
+
+async def test_behind_the_gate_is_everything_but_the_probes(api: Api) -> None:
+    nobody = {"authorization": ""}
+    for path in ("/", "/api/v1/openapi.json", "/no-such", "/livez/", "//livez", "/livez%2f..%2fstatus", "/LIVEZ"):
+        problem(await api.http.get(f"http://localhost{path}", headers=nobody), 401, "auth.token_missing")
+    problem(await api.http.get("/no-such"), 404, "http.404")
+    assert (await api.http.get("/api/v1/openapi.json")).status_code == 200
+    for path in sorted(access_of_web.OPEN):
+        assert (await api.http.get(path, headers=nobody)).status_code in (200, 503)
+
+
+async def test_what_is_refused_is_logged_without_the_token_and_not_for_ever(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = {"authorization": "Bearer wrong-token-of-somebody"}
+    for _ in range(20):
+        problem(await api.http.get("/status?x=wrong-token-of-somebody", headers=wrong), 401, "auth.token_refused")
+    for _ in range(5):
+        answer = await api.http.get("/status", headers=wrong)
+        problem(answer, 429, "auth.too_often")
+        assert answer.headers["retry-after"] == "60"
+    assert (await api.http.get("/status")).status_code == 200, "the right token is not shut out"
+    told = [record for record in caplog.records if record.name == "agent.web"]
+    assert [record.getMessage() for record in told] == ["request refused"] * 20
+    assert vars(told[0])["path"] == "/status"
+    assert vars(told[0])["code"] == "auth.token_refused"
+    assert "somebody" not in str([vars(record) for record in told])
+
+
+async def test_after_a_minute_what_was_not_told_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    async def behind(*_: object) -> None:
+        raise AssertionError
+
+    now = 100.0
+    gate = access_of_web.Gate(behind, keys=lambda: [Key(name="", scope=Scope.READ, digest=b"")], seconds=lambda: now)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(gate), base_url="http://agent") as http:
+        for _ in range(23):
+            answer = await http.get("/status")
+        assert answer.status_code == 429
+        now += 60
+        assert (await http.get("/status")).status_code == 401
+    assert [vars(one)["requests"] for one in caplog.records if one.getMessage() == "requests refused"] == [23]
+
+
+async def test_a_body_that_does_not_come(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.web.app._MAX_BODY_S", 0.01)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", f"Bearer {TOKEN}".encode()), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/plan", "headers": headers, "query_string": b""}
+    await api.app({**scope, "http_version": "1.1", "scheme": "http"}, asyncio.Event().wait, send)
+    assert sent[0]["status"] == 408
+    assert json.loads(sent[1]["body"])["code"] == "http.408"
+
+
+@pytest.mark.parametrize("path", ["/livez", "/status", "/metrics", "/no-such", "/api/v1/openapi.json"])
+async def test_browsers_are_told_to_do_nothing_with_it(api: Api, path: str) -> None:
+    answer = await api.http.get(path)
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 # --- health ---
@@ -236,7 +339,7 @@ class Broken:
 
 
 async def test_livez_asks_nobody_and_a_bug_is_an_answer_too() -> None:
-    app = create_app(Broken(), default=DeployRequest(project="test"), token=None)
+    app = create_app(Broken(), default=DeployRequest(project="test"), keys=lambda: ())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://agent") as http:
         assert (await http.get("/livez")).json() == {"alive": True}
@@ -510,13 +613,21 @@ async def test_refusals_have_one_shape(api: Api) -> None:
     problem(await http.post("/api/v1/plan"), 502, "target.unreachable")
 
 
-async def test_a_body_has_a_bound_before_anybody_is_known(api: Api) -> None:
+async def test_a_body_has_a_bound_and_is_not_read_of_somebody_unknown(api: Api) -> None:
+    read = 0
+
     async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
         while True:
+            read += 1
             yield b" " * 16384
 
+    answer = await api.http.post("/api/v1/deploys", content=endless(), headers={"authorization": "Bearer no"})
+    problem(answer, 401, "auth.token_refused")
+    assert read == 0
+
     for content in (b"x" * 100_000, endless()):
-        answer = await api.http.post("/api/v1/deploys", content=content, headers={"authorization": ""})
+        answer = await api.http.post("/api/v1/deploys", content=content)
         problem(answer, 413, "http.413")
 
 
@@ -533,7 +644,7 @@ async def test_no_answer_holds_a_secret(api: Api) -> None:
 
 
 async def test_the_document_is_openapi_and_names_token_and_problems(api: Api) -> None:
-    answer = await api.http.get("/api/v1/openapi.json", headers={"authorization": ""})
+    answer = await api.http.get("/api/v1/openapi.json")
     document = answer.json()
     OpenAPI.model_validate(document)
     text = json.dumps(document)

@@ -26,13 +26,13 @@ async def serve(ui: Ui) -> None:
     """
     import logging
 
-    settings = ui.settings(log_as_service=True)
+    live = ui.live()
     from agent import __version__
     from agent.serve import serve as run
 
-    fields = {"version": __version__, "settings": settings.redacted()}
+    fields = {"version": __version__, "settings": live.now().redacted()}
     logging.getLogger("agent").info("starting", extra=fields)
-    await run(settings)
+    await run(live)
 
 
 async def demo(ui: Ui, rows: Rows = 2500) -> None:
