@@ -131,6 +131,18 @@ class EmbeddedPostgres:
         if place is not None:
             await asyncio.to_thread(place.delete)
 
+    async def halt(self) -> None:
+        """Stop the server and keep its files, so that they can be copied or exchanged; `resume` starts it again."""
+        await host.halt(self._running(), self._guarded())
+
+    async def resume(self) -> None:
+        """Start a halted server again, on its port.
+
+        Raises:
+            ToolError: `tool.embedded_failed` with the log's last lines; the server stays halted.
+        """
+        await host.resume(self._running(), self._guarded())
+
     async def create_database(self, name: str, *, template: str = "template0") -> None:
         """Create a database owned by `postgres`, as a copy of `template` (nobody may be connected to that).
 
@@ -158,6 +170,11 @@ class EmbeddedPostgres:
         if self._place is None:
             raise ToolError("The embedded Postgres is not running.", code="tool.embedded_failed")
         return self._place
+
+    def _guarded(self) -> subprocess.Popen[bytes]:
+        if self._guard is None:
+            raise ToolError("The embedded Postgres is not running.", code="tool.embedded_failed")
+        return self._guard
 
     async def _start(self) -> None:
         spawn = await asyncio.to_thread(host.unprivileged)

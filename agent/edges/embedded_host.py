@@ -61,8 +61,8 @@ tsm_system_time unaccent
 
 # Makes the cluster and runs the server, in a session of its own, so that Ctrl-C reaches the agent only. Standard input
 # is a pipe whose other end the agent holds: at its end, whether the agent closed it or died, the server is stopped and
-# the files are deleted. SIGINT is Postgres's fast shutdown; it is repeated because a server that has only just been
-# started does not listen to it yet.
+# the files are deleted. A line stops the server only, the next one starts it again. SIGINT is Postgres's fast shutdown;
+# it is repeated because a server that has only just been started does not listen to it yet.
 _GUARD = """
 files=$1 sockets=$2 port=$3 superuser=$4
 exec 3<&0 </dev/null >>"$files/log" 2>&1
@@ -73,10 +73,17 @@ then
     rm "$files/password"
     cat "$files/settings" >>"$files/data/postgresql.conf"
     cp "$files/hba" "$files/data/pg_hba.conf"
-    "$files/pg/bin/postgres" -D "$files/data" -p "$port" 3<&- &
-    server=$!
-    ( read -r _ <&3; while [ ! -e "$files/exited" ] && kill -s INT "$server"; do sleep 0.1; done ) &
-    wait "$server"
+    again=yes
+    while [ -n "$again" ]; do
+        "$files/pg/bin/postgres" -D "$files/data" -p "$port" 3<&- &
+        server=$!
+        ( read -r _ <&3; while [ ! -e "$files/exited" ] && kill -s INT "$server"; do sleep 0.1; done ) &
+        waiter=$!
+        wait "$server"
+        kill "$waiter" 2>/dev/null
+        touch "$files/exited"
+        read -r again <&3 || again=
+    done
 fi
 touch "$files/exited"
 read -r _ <&3
@@ -241,6 +248,34 @@ def start_guard(
         stderr=subprocess.DEVNULL,
         **spawn,
     )
+
+
+async def halt(place: Place, guard: subprocess.Popen[bytes]) -> None:
+    """Let the guard stop the server, cleanly, and keep its files. Does nothing when it has ended by itself."""
+    exited = place.files / "exited"
+    if exited.exists():
+        return
+    _tell(guard, b"halt\n")
+    while not exited.exists():  # noqa: ASYNC110 - another process makes the file; it has no other way to tell
+        await asyncio.sleep(0.02)
+
+
+async def resume(place: Place, guard: subprocess.Popen[bytes]) -> None:
+    """Let the guard start a server again that has ended.
+
+    Raises:
+        ToolError: `tool.embedded_failed`, with the log's last lines.
+    """
+    (place.data / "postmaster.pid").unlink(missing_ok=True)
+    (place.files / "exited").unlink()
+    _tell(guard, b"again\n")
+    await wait_until_ready(place)
+
+
+def _tell(guard: subprocess.Popen[bytes], order: bytes) -> None:
+    if guard.stdin is not None:
+        guard.stdin.write(order)
+        guard.stdin.flush()
 
 
 async def wait_until_ready(place: Place, *, seconds: float = 120) -> None:

@@ -118,6 +118,42 @@ async def test_copies_databases_with_owner_and_grants(server, database):
     await server.drop_database(copy)
 
 
+async def test_halts_and_resumes_on_its_port_with_its_data(base):
+    async with embedded_postgres(base) as server:
+        for word in ("one", "two"):
+            oracle.psql(server.admin_url(), f"CREATE TABLE {word} ()")
+            with psycopg.connect(server.url()):  # a client does not hold it up
+                await server.halt()
+                await server.halt()
+            with pytest.raises(psycopg.OperationalError):
+                psycopg.connect(server.url())
+            await server.resume()
+        assert (
+            oracle.psql(server.admin_url(), "SELECT count(*) FROM pg_tables WHERE tablename IN ('one', 'two')") == "2"
+        )
+    assert nothing_in(base)
+
+
+async def test_a_resumed_server_that_cannot_start_says_why_and_can_be_resumed_later(base):
+    async with embedded_postgres(base) as server:
+        await server.halt()
+        control = server.data / "global" / "pg_control"
+        control.rename(control.with_suffix(".away"))
+        with pytest.raises(ToolError) as caught:
+            await server.resume()
+        assert "pg_control" in caught.value.message
+        control.with_suffix(".away").rename(control)
+        await server.resume()
+        assert oracle.psql(server.url(), "SELECT 1") == "1"
+    assert nothing_in(base)
+
+
+async def test_stopped_while_halted_leaves_nothing_behind(base):
+    async with embedded_postgres(base) as server:
+        await server.halt()
+    assert nothing_in(base)
+
+
 async def test_start_can_be_cancelled(base):
     starting = asyncio.create_task(EmbeddedPostgres(base).start())
     await until(lambda: list(base.glob("*/log")))

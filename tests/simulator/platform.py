@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
 
 from . import contract
 from .model import Fault, Recorded, Refused, Token
-from .project import ORGANIZATION, Project
+from .project import ORGANIZATION, Backup, Project
+
+T = TypeVar("T")
 
 WINDOW_S = 60
 """Length of a rate limit's window (Supabase documentation, Management API, rate limits)."""
@@ -37,6 +39,17 @@ class _Scripted:
 class _Window:
     until: float
     used: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restoring:
+    """How restores go; see `Platform.script_restores`."""
+
+    outcome: Literal["done", "failed", "stuck"] = "done"
+    shift_s: int = 0
+    late_polls: int = 0
+    polls: int = 0
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Platform:
@@ -70,6 +83,8 @@ class Platform:
         self.projects: dict[str, Project] = {}
         self.branches: dict[str, Any] = {}
         self.user = "simulated-user"
+        self.restoring = Restoring()
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.background: set[asyncio.Task[None]] = set()
         self._tokens = {self.token: Token(text=self.token, user=self.user)}
         self._faults: list[_Scripted] = []
@@ -145,6 +160,59 @@ class Platform:
             cut=cut,
         )
         self._faults.append(_Scripted(fault=fault, times=times, after=after))
+
+    def script_restores(
+        self,
+        outcome: Literal["done", "failed", "stuck"] = "done",
+        *,
+        shift_s: int = 0,
+        late_polls: int = 0,
+        polls: int = 0,
+    ) -> None:
+        """Say how the restores that are begun from now on go.
+
+        Args:
+            outcome: `failed`: RESTORE_FAILED, and the database is down; `stuck`: RESTORING, and the database is down,
+                until `release_restores`.
+            shift_s: restore this many seconds after the moment that was asked for.
+            late_polls: the project is still ACTIVE_HEALTHY, and running, for so many `GET /v1/projects/{ref}`.
+            polls: it is RESTORING for at least so many of them.
+        """
+        self.restoring = Restoring(outcome=outcome, shift_s=shift_s, late_polls=late_polls, polls=polls)
+
+    def release_restores(self) -> None:
+        """Let restores go on that are stuck."""
+        assert self.loop is not None
+        self.loop.call_soon_threadsafe(self.restoring.released.set)
+
+    def take_daily_backup(self) -> Backup:
+        """Take a real physical backup now, which is listed and can be restored by its id. Blocks for its time."""
+        return self.run(self._take_daily_backup())
+
+    async def _take_daily_backup(self) -> Backup:
+        project = self.project
+        assert project.physical is not None, "start the simulator with restores=True"
+        number = max((one.id for one in project.backups), default=0) + 1
+        label = f"daily-{number}"
+        made = Backup(id=number, made_at=await project.physical.back_up(label), label=label)
+        project.backups.append(made)
+        return made
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the simulator's loop, from another thread, and wait for its result."""
+        assert self.loop is not None
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Do something in the background, for the server; how it fails is a violation."""
+        task = asyncio.create_task(coroutine)
+        self.background.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.violations.append(f"in the background: {type(error).__name__}: {error}")
 
     def clear_faults(self) -> None:
         """Nothing goes wrong any more."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import secrets
 import string
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -14,6 +15,9 @@ import psycopg
 from agent.edges.embedded import EmbeddedPostgres
 
 from .pooler import SessionPooler
+
+if TYPE_CHECKING:
+    from .physical import Physical
 
 HEALTHY = "ACTIVE_HEALTHY"
 ORGANIZATION = "simulated-organization"
@@ -52,6 +56,8 @@ class Project:
         unhealthy: service of `/health` to the reason why it is not well.
         read_only: whether the platform has set the database read-only (disk full).
         pooler: the session pooler in front of the database.
+        physical: its physical backups, where the simulator was started with `restores`.
+        polls: how often `GET /v1/projects/{ref}` was answered.
     """
 
     ref: str
@@ -87,6 +93,9 @@ class Project:
     numeric_id: int = field(default_factory=lambda: secrets.randbelow(10**7))
     pooler: SessionPooler | None = None
     version: str = "17.0.1.001"
+    physical: Physical | None = None
+    polls: int = 0
+    polled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def url(self, role: str = "postgres") -> str:
         """A direct connection as one of the embedded server's roles."""

@@ -18,7 +18,12 @@ async def list_projects(call: Call) -> list[dict[str, Any]]:
 
 @operation("v1-get-project")
 async def get_project(call: Call) -> dict[str, Any]:
-    return _project(call.project)
+    project = call.project
+    found = _project(project)
+    async with project.polled:
+        project.polls += 1
+        project.polled.notify_all()
+    return found
 
 
 @operation("v1-update-a-project")

@@ -15,6 +15,7 @@ import uvicorn
 
 from agent.edges.embedded import EmbeddedPostgres
 
+from .physical import Physical
 from .platform import Platform
 from .pooler import SessionPooler
 from .project import Backup, Project, new_ref, now
@@ -23,11 +24,16 @@ from .server import Server
 
 @contextmanager
 def simulating(
-    postgres: EmbeddedPostgres, database: str = "postgres", *, name: str = "simulated", validate: bool = True
+    postgres: EmbeddedPostgres,
+    database: str = "postgres",
+    *,
+    name: str = "simulated",
+    restores: bool = False,
+    validate: bool = True,
 ) -> Iterator[Platform]:
     """As `simulator`, for code that is not asynchronous."""
     platform = Platform(validate=validate)
-    thread = _Thread(platform, postgres, database, name)
+    thread = _Thread(platform, postgres, database, name=name, restores=restores)
     thread.start()
     try:
         yield platform
@@ -39,7 +45,12 @@ def simulating(
 
 @asynccontextmanager
 async def simulator(
-    postgres: EmbeddedPostgres, database: str = "postgres", *, name: str = "simulated", validate: bool = True
+    postgres: EmbeddedPostgres,
+    database: str = "postgres",
+    *,
+    name: str = "simulated",
+    restores: bool = False,
+    validate: bool = True,
 ) -> AsyncIterator[Platform]:
     """A running platform with one healthy project on a database of `postgres`.
 
@@ -47,12 +58,14 @@ async def simulator(
         postgres: a running server.
         database: the project's database there, already with what `bootstrap_supabase` gives.
         name: the project's name.
+        restores: take a physical backup first and buy PITR, so that restores are real. They bring the whole server
+            back, so it must be the test's own.
         validate: hold requests and answers to the OpenAPI document; needs `jsonschema`.
 
     Raises:
         AssertionError: at the end, when an answer has violated the document: a defect of the simulator.
     """
-    made = simulating(postgres, database, name=name, validate=validate)
+    made = simulating(postgres, database, name=name, restores=restores, validate=validate)
     platform = await asyncio.to_thread(made.__enter__)
     try:
         yield platform
@@ -63,10 +76,13 @@ async def simulator(
 
 
 class _Thread(threading.Thread):
-    def __init__(self, platform: Platform, postgres: EmbeddedPostgres, database: str, name: str) -> None:
+    def __init__(
+        self, platform: Platform, postgres: EmbeddedPostgres, database: str, *, name: str, restores: bool
+    ) -> None:
         super().__init__(name="simulator")
         self._platform = platform
         self._project = Project(ref=new_ref(), name=name, postgres=postgres, database=database)
+        self._restores = restores
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -97,23 +113,40 @@ class _Thread(threading.Thread):
 
     async def _serve(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            await self._open()
+            await self._listen(self._end)
+        finally:
+            await self._close()
+
+    async def _open(self) -> None:
         platform, project = self._platform, self._project
-        await prepare(project)
+        platform.loop = self._loop
         platform.projects[project.ref] = project
-        application = Server(platform)
+        await prepare(project)
+        if self._restores:
+            project.physical = Physical(project.postgres)
+            await project.physical.start()
+            project.addons.add("pitr_7")
+
+    async def _listen(self, end: asyncio.Event) -> None:
+        application = Server(self._platform)
         server = _Uvicorn(
             uvicorn.Config(application, log_level="critical", lifespan="off", timeout_graceful_shutdown=1, ws="none")
         )
         application.uvicorn_server = server
         with socket.create_server(("127.0.0.1", 0)) as listening:
-            platform.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            self._platform.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             while not server.started:
                 await asyncio.sleep(0.005)
             self._ready.set()
-            await self._end.wait()
+            await end.wait()
             server.should_exit = server.force_exit = True
             await serving
+
+    async def _close(self) -> None:
+        platform = self._platform
         for task in list(platform.background):
             task.cancel()
         await asyncio.gather(*platform.background, return_exceptions=True)
