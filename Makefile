@@ -47,10 +47,10 @@ format: .venv/dev.installed  ## Let ruff format and repair what it can
 	$(BIN)/ruff format
 
 .PHONY: tools
+tools: .tools/chart/installed  ## Install Helm and, where npm exists, the real Supabase CLI into .tools
 ifneq ($(shell command -v npm),)
-tools: .tools/installed  ## Install the real Supabase CLI into .tools (needs npm)
+tools: .tools/installed
 else
-tools:
 	@echo "npm is not installed, so the real Supabase CLI is not either: tests and benchmarks that need it are left out."
 endif
 
@@ -62,6 +62,8 @@ lock: .venv/dev.installed  ## Renew the locked requirements from pyproject.toml 
 	    --python-version 3.11 --extra embedded --generate-hashes --no-emit-index-url --no-annotate \
 	    --output-file requirements/$$set; \
 	done
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile requirements/chart.in --quiet --universal --no-deps \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --output-file requirements/chart.txt
 	cd requirements/npm && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 .PHONY: clean
@@ -81,6 +83,13 @@ clean:  ## Remove everything that was generated
 
 .venv/dev.installed: requirements/dev.txt .venv/base.installed
 	$(PIP) install --require-hashes --requirement requirements/dev.txt
+	touch $@
+
+.tools/chart/installed: requirements/chart.txt tests/support/chart_tools.py | .venv/dev.installed
+	rm -rf .tools/chart
+	mkdir -p .tools/chart
+	$(PIP) install --require-hashes --no-deps --target .tools/chart/python --requirement requirements/chart.txt
+	$(BIN)/python -m tests.support.chart_tools
 	touch $@
 
 .tools/installed: requirements/npm/package.json requirements/npm/package-lock.json
