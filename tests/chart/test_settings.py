@@ -19,6 +19,8 @@ SECRETS = {
     "store_url": "postgresql://agent:pw@store:5432/agent",
     "age_identity": "AGE-SECRET-KEY-1QQQQ",
     "audit_url": "https://audit.example.com/hook",
+    "ci_hash": "sha256:" + "0" * 64,
+    "prometheus_hash": "sha256:" + "1" * 64,
     "audit_secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0",
 }
 FOLDER = "/run/secrets/deploy-agent"
@@ -54,7 +56,7 @@ def test_the_agent_reads_it(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     assert settings.require_database_url().get_secret_value() == SECRETS["database_url"]
     assert settings.log.format == "json"
     serves = not name.startswith("job")
-    assert (settings.http.token is not None) == serves
+    assert settings.http.open_to_all != serves
     assert settings.http.host == ("0.0.0.0" if serves else "127.0.0.1")
 
 
@@ -76,8 +78,8 @@ def test_its_folders_are_where_the_pod_has_them(name: str) -> None:
 
 
 IN_THE_AGENTS_IMAGE = {
-    "httproute", "include-sidecar", "ingress", "job-plain", "long", "minimal", "monitoring", "network", "open", "placed",
-    "postgres", "volume",
+    "httproute", "include-sidecar", "ingress", "job-plain", "long", "minimal", "monitoring", "network", "open",
+    "placed", "postgres", "tokens", "volume",
 }  # fmt: skip
 NO_RUNBOOK: set[str] = set()
 

@@ -16,7 +16,7 @@ MINIMAL = VALUES["minimal"]
 
 # By the schema: (--set-json, what every Helm's message names)
 BY_SCHEMA = [
-    ('nonsense=1', "nonsense"),
+    ("nonsense=1", "nonsense"),
     ('image={"respository":"x"}', "respository"),
     ('mode="server"', "mode"),
     ('image.tag="a b"', "tag"),
@@ -24,7 +24,7 @@ BY_SCHEMA = [
     ('config.databse_url="x"', "databse_url"),
     ('config.deploy.strategy="fast"', "strategy"),
     ('config.deploy.lock_timeout_s="4 parsecs"', "lock_timeout_s"),
-    ('config.deploy.lock_attempts=0', "lock_attempts"),
+    ("config.deploy.lock_attempts=0", "lock_attempts"),
     ('config.state_dir="/tmp"', "state_dir"),
     ('config.http={"host":"127.0.0.1"}', "host"),
     ('config.notify=[{"name":"a","kind":"slack","url":"https://hooks.example.com/secret"}]', "url"),
@@ -38,12 +38,12 @@ BY_SCHEMA = [
     ('migrations.git.period="often"', "period"),
     ('persistence.size="big"', "size"),
     ('persistence.accessModes=["ReadOnlyMany"]', "accessModes"),
-    ('podDisruptionBudget.maxUnavailable=2', "maxUnavailable"),
-    ('service.port=0', "port"),
+    ("podDisruptionBudget.maxUnavailable=2", "maxUnavailable"),
+    ("service.port=0", "port"),
     ('probes.liveness={"periodSecond":1}', "periodSecond"),
     ('resources.limits={"memory":"1 GiB"}', "memory"),
-    ('terminationGracePeriodSeconds=-1', "terminationGracePeriodSeconds"),
-    ('networkPolicy.egress.database.ports=[]', "ports"),
+    ("terminationGracePeriodSeconds=-1", "terminationGracePeriodSeconds"),
+    ("networkPolicy.egress.database.ports=[]", "ports"),
     ('wait.version="newest"', "version"),
     ('job.hook="flux"', "hook"),
 ]  # fmt: skip
@@ -52,19 +52,19 @@ BY_SCHEMA = [
 BY_TEMPLATES = [
     ('image.repository=""', "image.repository is empty: set it to where your image of the agent is"),
     ('image.tag="latest"', "image.tag is latest: name a version"),
-    ('secrets.existingSecret=""', "secrets.existingSecret is empty: make a Secret with the keys database_url, http.token"),
+    ('secrets.existingSecret=""', "secrets.existingSecret is empty: make a Secret with the keys database_url, "),
     ('secrets.keys.database_url=""', "secrets.keys.database_url is empty"),
     ('secrets.keys={"http.token":""}', "secrets.keys.http.token is empty"),
-    ('persistence.enabled=false', "the agent would forget a deploy that its pod was killed in"),
+    ("persistence.enabled=false", "the agent would forget a deploy that its pod was killed in"),
     ('mode="job"', "mode is job and persistence.existingClaim is empty"),
     ('config.backup.target="file:///backups"', "config.backup.target file:///backups is on no volume"),
     ('migrations.path="supabase/migrations"', "migrations.path supabase/migrations is not absolute"),
     ('migrations.source="git"', "migrations.git.repository is empty"),
     ('migrations.source="configMap"', "migrations.configMap.name is empty"),
     ('migrations.source="oci"', "migrations.oci.reference is empty"),
-    ('runbook={"inline":"version: 1","configMap":{"name":"x"}}', "runbook.inline and runbook.configMap.name are both set"),
-    ('ingress.enabled=true', "set ingress.host and ingress.tlsSecret"),
-    ('httpRoute.enabled=true', "set httpRoute.parentRefs and httpRoute.hostnames"),
+    ('runbook={"inline":"version: 1","configMap":{"name":"x"}}', "and runbook.configMap.name are both set"),
+    ("ingress.enabled=true", "set ingress.host and ingress.tlsSecret"),
+    ("httpRoute.enabled=true", "set httpRoute.parentRefs and httpRoute.hostnames"),
 ]  # fmt: skip
 
 

@@ -46,10 +46,9 @@ def _ports() -> dict[str, Any]:
 
 _COUNT = {"type": "integer", "minimum": 1}
 _PROBE = _closed(
-    {
-        name: _COUNT
-        for name in ("periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold", "initialDelaySeconds")
-    }
+    dict.fromkeys(
+        ("periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold", "initialDelaySeconds"), _COUNT
+    )
 )
 _AMOUNTS = {"type": "object", "additionalProperties": _QUANTITY}
 _RESOURCES = _closed({"requests": _AMOUNTS, "limits": _AMOUNTS, "claims": _items(_OPEN)})
@@ -219,7 +218,7 @@ def _shape(one: Value) -> dict[str, Any]:
     if one.path == "config":
         return _section(Settings.model_json_schema(), Settings.model_json_schema().get("$defs", {}), "")
     if one.path == "secrets.keys":
-        return _closed(dict.fromkeys(_secrets(), {"type": "string", "pattern": r"^[-._a-zA-Z0-9]*$"}))
+        return _closed({name: {"type": "string", "pattern": r"^[-._a-zA-Z0-9]*$"} for name in _secrets()})
     if one.path in _SHAPES:
         return _SHAPES[one.path]
     kinds = {bool: "boolean", int: "integer", str: "string"}

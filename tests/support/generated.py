@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from agent.core.runbook_io import json_schema
+from tests.support import chart_values
 from tests.support.dashboard import dashboard_json
 from tests.support.diagram import with_diagram
 from tests.support.runbook_reference import with_reference
@@ -15,6 +16,8 @@ SCHEMA = ROOT / "config" / "runbook.schema.json"
 DOCUMENT = ROOT / "docs" / "runbook.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 DASHBOARD = ROOT / "config" / "grafana" / "dashboard.json"
+RULES = ROOT / "config" / "prometheus" / "rules.yaml"
+CHART_FILES = chart_values.CHART / "files"
 
 
 def wanted() -> dict[Path, str]:
@@ -23,6 +26,10 @@ def wanted() -> dict[Path, str]:
         SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         DOCUMENT: with_reference(DOCUMENT.read_text(encoding="utf-8")),
         DASHBOARD: dashboard_json(),
+        CHART_FILES / "dashboard.json": dashboard_json(),
+        CHART_FILES / "rules.yaml": RULES.read_text(encoding="utf-8"),
+        chart_values.SCHEMA: json.dumps(chart_values.schema(), indent=2, ensure_ascii=False) + "\n",
+        chart_values.README: chart_values.with_values(chart_values.README.read_text(encoding="utf-8")),
         ARCHITECTURE: with_diagram(ARCHITECTURE.read_text(encoding="utf-8")),
     }
 

@@ -17,8 +17,8 @@
 {{- fail "secrets.keys.database_url is empty: name the key of the Secret that holds the database's URL" -}}
 {{- end -}}
 {{- $memory := or (ne $values.mode "include") $values.sidecar.enabled -}}
-{{- if and $memory (ne $values.mode "job") (not (get $keys "http.token")) -}}
-{{- fail "secrets.keys.http.token is empty: the agent listens to other pods only with a token; `openssl rand -hex 32` makes one" -}}
+{{- if and $memory (ne $values.mode "job") (not (get $keys "http.token")) (not (dig "http" "tokens" list $values.config)) -}}
+{{- fail "secrets.keys.http.token is empty, and so is config.http.tokens: the agent listens to other pods only with a token; `openssl rand -hex 32` makes one" -}}
 {{- end -}}
 {{- if and $memory (not $values.persistence.enabled) (not (get $keys "store_url")) -}}
 {{- fail "persistence.enabled is false and secrets.keys.store_url is empty: the agent would forget a deploy that its pod was killed in. Keep the volume, or put its memory on Postgres" -}}
@@ -63,6 +63,9 @@
 {{- end -}}
 {{- if and $values.runbook.inline $values.runbook.configMap.name -}}
 {{- fail "runbook.inline and runbook.configMap.name are both set: keep one of the two" -}}
+{{- end -}}
+{{- if and $values.serviceMonitor.enabled (not $values.serviceMonitor.tokenKey) (not (get $keys "http.token")) -}}
+{{- fail "serviceMonitor.enabled is true: set serviceMonitor.tokenKey to the key of the Secret that holds Prometheus' token" -}}
 {{- end -}}
 {{- if and $values.ingress.enabled (or (not $values.ingress.host) (not $values.ingress.tlsSecret)) -}}
 {{- fail "ingress.enabled is true: set ingress.host and ingress.tlsSecret; tokens are not sent without TLS" -}}
