@@ -15,6 +15,7 @@ from agent.core.checks import Check
 from agent.core.entries import Entry, Name, Text
 from agent.core.models import Failure, Finding, Severity
 from agent.core.restore_policy import Policy, Restore
+from agent.core.runbook_platform import ADVISORS, Advisors
 from agent.core.units import RangeOfNumbers, Seconds, Span, SpanOfTime, Texts, as_list
 
 _ANY_VOLUME = "any"
@@ -328,6 +329,8 @@ class Runbook(Entry):
     """What the guide says about each migration."""
     checks: list[Check] = Field(default_factory=list)
     """They must pass when all migrations are in."""
+    advisors: Advisors | None = None
+    """Findings of Supabase's advisors that the deploy must not bring."""
     metrics: list[Metric] = Field(default_factory=list)
     """Numbers collected afterwards."""
     rollback: Rollback = Field(default_factory=Rollback)
@@ -363,6 +366,11 @@ class Runbook(Entry):
             yield from _placed("rollback", self.rollback.partial.checks, "rollback", "partial")
         for index, test in enumerate(self.manual_tests):
             yield from _placed("manual", test.checks, "manual_tests", index)
+
+    def check_ids(self) -> list[str]:
+        """The ids of all checks, and of the sections that count as one."""
+        sections = [ADVISORS] if self.advisors else []
+        return [*(placed.check.id for placed in self.all_checks()), *sections]
 
     def hints_for(self, failure: Failure) -> tuple[str, ...]:
         """What the runbook says about a failure, the most specific first."""

@@ -42,7 +42,7 @@ def slips_of(runbook: Runbook) -> Iterator[Slip]:
 
 
 def _ids(runbook: Runbook) -> Iterator[Slip]:
-    seen: set[str] = set()
+    seen = set(runbook.check_ids()) - {placed.check.id for placed in runbook.all_checks()}
     for _, path, check in runbook.all_checks():
         if check.id in seen:
             hint = "Give one of them another id, or another title."
@@ -60,7 +60,7 @@ def _ids(runbook: Runbook) -> Iterator[Slip]:
 
 
 def _references(runbook: Runbook) -> Iterator[Slip]:
-    ids = [placed.check.id for placed in runbook.all_checks()]
+    ids = runbook.check_ids()
     versions = [migration.version for migration in runbook.migrations]
     for key in ("checklist", "success_criteria"):
         for index, proof in enumerate(getattr(runbook, key)):

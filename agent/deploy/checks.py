@@ -21,7 +21,7 @@ from agent.deploy.emitter import Emit
 from agent.errors import InputError, StatementError
 from agent.ports import Clock, Row, Session
 
-__all__ = ["HttpProbe", "collect_metrics", "measure_volume", "read_values", "run_checks"]
+__all__ = ["HttpProbe", "check_event", "collect_metrics", "measure_volume", "read_values", "run_checks"]
 
 
 _VALUE_TIMEOUT_S = 60.0
@@ -82,7 +82,7 @@ async def run_checks(
             seconds=(clock.now() - began).total_seconds(),
         )
         results.append(result)
-        emit(_event(result, clock))
+        emit(check_event(result, clock))
     return results
 
 
@@ -194,7 +194,8 @@ def _errored(reason: str) -> Judgement:
     return Judgement(Verdict.ERRORED, "the check can run", reason)
 
 
-def _event(result: CheckResult, clock: Clock) -> NewEvent:
+def check_event(result: CheckResult, clock: Clock) -> NewEvent:
+    """What is told of a check that has run."""
     passed = result.verdict is Verdict.PASSED
     told = "" if passed else f": expected {result.expected}; observed {result.observed}"
     return NewEvent(

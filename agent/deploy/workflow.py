@@ -20,7 +20,7 @@ from agent.core.planning import Plan
 from agent.core.runbook import Runbook
 from agent.core.states import FINAL, Move, State
 from agent.core.units import count
-from agent.deploy import from_backup, ladder
+from agent.deploy import advisors, from_backup, ladder
 from agent.deploy.backup import take_backup
 from agent.deploy.checking import after_commit, check, tally
 from agent.deploy.checks import collect_metrics
@@ -192,6 +192,8 @@ async def _preflight(run: Run) -> State:
             tls_missing=deps.options.tls_missing,
             emit=run.emitter.put,
         )
+    if plan.scripts and not any(one.severity is Severity.ERROR for one in findings):
+        findings += await advisors.look_before(run, plan.strategy)
     for one in findings:
         run.emitter.emit(
             EventKind.FINDING, one.message, severity=one.severity, code=one.code, hint=one.hint, where=one.where
@@ -289,6 +291,7 @@ async def _verify(run: Run) -> State:
     if run.plan.strategy is Strategy.ATOMIC:
         checks = after_commit(checks)  # the others have passed before COMMIT, on what was then committed
     await check(run, session, checks, phase="final")
+    await advisors.look_after(run)
     await _measure(run, session)
     await tell_changes(run, session)
     await ladder.clean_up(run, succeeded=True)
@@ -299,7 +302,7 @@ async def _what_was_checked(run: Run) -> str:
     """The outcome of the deploy's checks, each counted once with its last result."""
     if run.runbook is None:
         return "there is no runbook, so nothing was checked"
-    if not any(run.runbook.all_checks()):
+    if not run.runbook.check_ids():
         return "the runbook has no checks, so nothing was checked"
     await run.emitter.flush()
     events = await read_events(run.deps.store, run.deploy_id)

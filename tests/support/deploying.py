@@ -75,16 +75,26 @@ def write_migrations(folder: Path, files: dict[str, str]) -> None:
 
 
 async def deploy(
-    settings: Settings, strategy: str = "auto", *, moved: Callable[[int], None] = lambda _: None, **request: Any
+    settings: Settings,
+    strategy: str = "auto",
+    *,
+    moved: Callable[[int], None] = lambda _: None,
+    deps: dict[str, Any] | None = None,
+    **request: Any,
 ) -> Outcome:
-    """Run a deploy to its end in this event loop; `moved` is called with the number of each change of state."""
-    numbers = count(1)
+    """Run a deploy to its end in this event loop.
+
+    Args:
+        moved: called with the number of each change of state.
+        deps: ports to take instead of those of the settings, such as `platform`.
+    """
+    numbers, ports = count(1), deps or {}
     async with open_deps(settings) as opened:
-        deps = replace(opened, moved=lambda: moved(next(numbers)))
+        using = replace(opened, moved=lambda: moved(next(numbers)), **ports)
         order = DeployRequest(project=settings.project, strategy=Strategy(strategy), requested_by="test", **request)
-        queued = await queue(deps, order)
-        await run_deploy(PlainCtx(queued.id), deps)
-        return Outcome(deploy=await deps.store.get(queued.id), events=await read_events(deps.store, queued.id))
+        queued = await queue(using, order)
+        await run_deploy(PlainCtx(queued.id), using)
+        return Outcome(deploy=await using.store.get(queued.id), events=await read_events(using.store, queued.id))
 
 
 async def until_told(settings: Settings, kind: str, *, when: Callable[[dict[str, Any]], bool] = lambda _: True) -> None:

@@ -11,14 +11,15 @@ BEGIN = "<!-- made from the models by `python -m tests.support.generated`; do no
 _ORDER = (
     "Runbook", "Proof", "Volumes", "Stage", "SnapshotQuery", "MigrationRunbook", "Monitor", "Script", "Check", "Expect",
     "Parameter", "TableCheck", "ColumnCheck", "IndexCheck", "ConstraintCheck", "ForeignKeyCheck", "TriggerCheck",
-    "FunctionCheck", "PolicyCheck", "RlsCheck", "PerformanceCheck", "HttpCheck", "JsonExpect", "Metric", "Rollback",
-    "OnFailure", "Trouble", "When", "ManualTest",
+    "FunctionCheck", "PolicyCheck", "RlsCheck", "PerformanceCheck", "HttpCheck", "JsonExpect", "Advisors", "Allowed",
+    "Metric", "Rollback", "OnFailure", "Trouble", "When", "ManualTest",
 )  # fmt: skip
 _TITLES = {
     "Runbook": "The runbook", "Proof": "An item of checklist or success_criteria", "Volumes": "volumes",
     "Stage": "preflight", "SnapshotQuery": "An item of snapshot", "MigrationRunbook": "An item of migrations",
     "Monitor": "An item of monitors", "Script": "A rollback script", "Check": "A check", "Expect": "expect",
     "Parameter": "A value of params", "JsonExpect": "An item of json", "Metric": "An item of metrics",
+    "Advisors": "advisors", "Allowed": "An item of allow",
     "Rollback": "rollback", "OnFailure": "on_failure", "Trouble": "An item of troubleshooting", "When": "when",
     "ManualTest": "An item of manual_tests", "ForeignKeyCheck": "foreign_key",
 }  # fmt: skip
