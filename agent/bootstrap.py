@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
 from agent.deploy.backup import BackupOptions
-from agent.deploy.deps import Deps, Options
+from agent.deploy.deps import Deps, Options, PlatformRestore
 from agent.deploy.outbox import Outbox
 from agent.deploy.supervisor import Supervisor
 from agent.deploy.workflow import run_deploy
@@ -110,6 +110,9 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
                 lock_attempts=settings.deploy.lock_attempts,
                 statement_timeout_s=settings.deploy.statement_timeout_s,
                 policy=settings.deploy.policy,
+                platform_restore=PlatformRestore(
+                    deadline_s=settings.deploy.platform_restore_deadline, store_within=settings.store_is_on_the_target
+                ),
                 targeted_restore=settings.deploy.targeted_restore,
                 tls_missing=settings.tls_missing,
             ),

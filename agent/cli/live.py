@@ -318,6 +318,7 @@ _WORDS: dict[EventKind, Callable[[NewEvent], _Words]] = {
     EventKind.CHANGES: _as_it_is,
     EventKind.PROPOSAL: _as_it_is,
     EventKind.APPROVAL: _approval,
+    EventKind.PLATFORM_RESTORE: _as_it_is,
     EventKind.FAILURE: lambda event: (event.message, Level.ERROR),
     EventKind.MIGRATION_STARTED: _as_it_is,
     EventKind.MIGRATION_FINISHED: lambda event: (event.message, Level.GOOD),

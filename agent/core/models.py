@@ -135,10 +135,12 @@ class EventKind(StrEnum):
     CHECK            a CheckResult as dict
     SNAPSHOT         tables, rows, bytes, values (dict), seconds
     BACKUP           id, location, bytes, files, seconds
-    RUNG             rung (1, 2, 3, 4), name, ok, differences (list of str)
+    RUNG             rung (1 to 5), name, ok, differences (list of str)
     CHANGES          created, dropped, altered (list of str, at most 100), counts (by these three words)
     PROPOSAL         a Proposal as dict, verdict (go, ask, hold), reason
     APPROVAL         an Approval as dict; its answer is null when it is asked for
+    PLATFORM_RESTORE phase (marked, waiting, asked, accepted, refused, in_doubt, polling, back), way, point, second,
+                     status, seconds (since it was asked for)
     FAILURE          a Failure as dict
     METRIC           name, labels, value
     LOG              anything
@@ -162,6 +164,7 @@ class EventKind(StrEnum):
     CHANGES = "changes"
     PROPOSAL = "proposal"
     APPROVAL = "approval"
+    PLATFORM_RESTORE = "platform_restore"
     FAILURE = "failure"
     METRIC = "metric"
     LOG = "log"
@@ -205,7 +208,8 @@ class Proposal(Model):
     `undone`: the objects that it brings back, for people. `tables`: those whose rows it reloads. `rows_salvaged`: rows
     that the salvage keeps; `rows_lost`: rows that would be neither in the backup nor in the salvage; `lost_unknown`:
     there may be more of these, or deletes by the application that would be taken back. `seconds`: how long it takes,
-    estimated.
+    estimated. `way`: what the platform would be asked for, for instance `bring the whole project back to …`; "": the
+    rows come from the backup.
     """
 
     rung: int
@@ -216,6 +220,7 @@ class Proposal(Model):
     rows_lost: int = Field(default=0, ge=0)
     lost_unknown: bool = False
     seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    way: str = ""
 
 
 class Answer(StrEnum):

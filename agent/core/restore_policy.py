@@ -10,9 +10,16 @@ from agent.core.models import Answer, Approval, Event, EventKind, Model, Proposa
 from agent.core.units import count, duration
 
 Restore = Literal["auto", "approve", "hold"]
-"""May rungs 3 and 4 act by themselves: `auto`: within the limits; `approve`: a person is asked; `hold`: never."""
+"""May a restore act by itself: `auto`: within the limits; `approve`: a person is asked; `hold`: never."""
 
-RUNG_NAMES = {1: "transaction rollback", 2: "rollback scripts", 3: "targeted restore", 4: "in-place restore"}
+PLATFORM = 5
+RUNG_NAMES = {
+    1: "transaction rollback",
+    2: "rollback scripts",
+    3: "targeted restore",
+    4: "in-place restore",
+    PLATFORM: "platform restore",
+}
 
 _STRICTNESS: tuple[Restore, ...] = ("auto", "approve", "hold")
 _LISTED = 5
@@ -27,11 +34,13 @@ _FIXED_S = 3.0
 class Policy(Model):
     """How far the agent may go by itself; None: no limit.
 
+    `restore` is for rungs 3 and 4. Rung 5 needs `platform_restore` too: the stricter of the two counts there.
     `max_rows_lost`: rows that would be neither in the backup nor in the salvage. `max_downtime`: seconds, compared with
     the estimate. Beyond a limit `auto` asks, as `approve` always does.
     """
 
     restore: Restore = "auto"
+    platform_restore: Restore = "hold"
     max_rows_lost: int | None = None
     max_downtime: float | None = None
 
@@ -49,6 +58,7 @@ def strictest(*policies: Policy) -> Policy:
     seconds = [one.max_downtime for one in policies if one.max_downtime is not None]
     return Policy(
         restore=max((one.restore for one in policies), key=_STRICTNESS.index, default="auto"),
+        platform_restore=max((one.platform_restore for one in policies), key=_STRICTNESS.index, default="hold"),
         max_rows_lost=min(rows, default=None),
         max_downtime=min(seconds, default=None),
     )
@@ -64,11 +74,14 @@ def judge(proposal: Proposal, policy: Policy, *, tried: Collection[int] = ()) ->
     """
     if any(rung >= proposal.rung for rung in tried):
         return Judgement("hold", f"rung {max(tried)} has been tried already, and the ladder never goes back")
-    if policy.restore == "hold":
-        return Judgement("hold", "restore is set to hold")
+    setting, may = "restore", policy.restore
+    if proposal.rung == PLATFORM and _STRICTNESS.index(policy.platform_restore) >= _STRICTNESS.index(may):
+        setting, may = "platform_restore", policy.platform_restore
+    if may == "hold":
+        return Judgement("hold", f"{setting} is set to hold")
     beyond = _beyond(proposal, policy)
-    if policy.restore == "approve":
-        beyond.insert(0, "restore is set to approve")
+    if may == "approve":
+        beyond.insert(0, f"{setting} is set to approve")
     return Judgement("ask", "; ".join(beyond)) if beyond else Judgement("go", "")
 
 
@@ -92,7 +105,7 @@ def covers(asked: Proposal, now: Proposal, policy: Policy) -> bool:
     think. That it may have deleted something meanwhile is one only where the policy limits what is lost.
     """
     return (
-        (asked.rung, asked.backup_id) == (now.rung, now.backup_id)
+        (asked.rung, asked.backup_id, asked.way) == (now.rung, now.backup_id, now.way)
         and set(now.tables) <= set(asked.tables)
         and now.rows_lost <= asked.rows_lost
         and (asked.lost_unknown or not now.lost_unknown or policy.max_rows_lost is None)
@@ -101,14 +114,24 @@ def covers(asked: Proposal, now: Proposal, policy: Policy) -> bool:
 
 def describe(proposal: Proposal) -> str:
     """The proposal in one sentence, without a full stop: how long, and what would be kept, lost, reloaded, undone."""
-    unknown = " (deletes by the application since the backup cannot be known)" if proposal.lost_unknown else ""
     return (
         f"rung {proposal.rung}, the {RUNG_NAMES.get(proposal.rung, 'restore')}, "
         f"would take about {duration(proposal.seconds)}, "
         f"keep {count(proposal.rows_salvaged, 'row')} in a salvage file, "
-        f"lose {count(proposal.rows_lost, 'row')}{unknown}, "
-        f"reload {_tables(proposal.tables)}, and undo {_listed(proposal.undone) or 'what the deploy committed'}"
+        f"lose {rows_lost(proposal)}, "
+        f"{proposal.way or f'reload {_tables(proposal.tables)}'}, "
+        f"and undo {_listed(proposal.undone) or 'what the deploy committed'}"
     )
+
+
+def rows_lost(proposal: Proposal) -> str:
+    """How many rows would be lost, and what of it cannot be known."""
+    unknown = ""
+    if proposal.lost_unknown and proposal.rung == PLATFORM:
+        unknown = " (deletes since then, and what is in tables that the agent cannot read, cannot be known)"
+    elif proposal.lost_unknown:
+        unknown = " (deletes by the application since the backup cannot be known)"
+    return f"{count(proposal.rows_lost, 'row')}{unknown}"
 
 
 def approval_words(approval: Approval) -> str:

@@ -216,6 +216,9 @@ class OnFailure(Entry):
     restore: Restore = "auto"
     """`auto`: restore from the backup. `approve`: show what it would do, and wait for a person's answer. `hold`: stop,
     and tell people what to do. Where the settings say otherwise, the stricter one counts."""
+    platform_restore: Restore = "auto"
+    """The same for a restore of the whole project by the platform, which the settings must allow: their default is
+    `hold`."""
     max_rows_lost: Annotated[int, Field(ge=0)] | None = None
     """Ask a person where more rows would be lost: neither in the backup nor in the salvage, or nobody can tell."""
     max_downtime: Seconds | None = None
@@ -224,7 +227,12 @@ class OnFailure(Entry):
     @property
     def policy(self) -> Policy:
         """What is said here of restores."""
-        return Policy(restore=self.restore, max_rows_lost=self.max_rows_lost, max_downtime=self.max_downtime)
+        return Policy(
+            restore=self.restore,
+            platform_restore=self.platform_restore,
+            max_rows_lost=self.max_rows_lost,
+            max_downtime=self.max_downtime,
+        )
 
 
 class When(Entry):

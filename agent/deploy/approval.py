@@ -48,7 +48,8 @@ async def permitted(run: Run, proposal: Proposal) -> bool:
 
 def policy_of(run: Run) -> Policy:
     """The settings' and the runbook's, whichever is stricter."""
-    return strictest(run.deps.options.policy, run.runbook.on_failure.policy if run.runbook else Policy())
+    options = run.deps.options.policy
+    return strictest(options, run.runbook.on_failure.policy) if run.runbook else options
 
 
 async def rungs_tried(run: Run) -> frozenset[int]:

@@ -23,14 +23,32 @@ from agent.ports import Clock, DeployStore, ObjectStore, PgTools, Platform, Row,
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlatformRestore:
+    """How long a restore by the platform is waited for, all in seconds.
+
+    `deadline_s`: for its end, since it was asked for. `begin_s`: for a sign that it has begun. `point_s`: until a
+    restore point is available. `window_s`: until the moment can be restored. `poll_s`: between two looks. `tell_s`:
+    between two events of the same. `store_within`: the agent's own store is in the project, and would go back with it.
+    """
+
+    deadline_s: float = 2400.0
+    begin_s: float = 300.0
+    point_s: float = 120.0
+    window_s: float = 600.0
+    poll_s: float = 5.0
+    tell_s: float = 60.0
+    store_within: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What the settings say about deploys.
 
     `lock_timeout_s`: how long a statement may wait for a lock before the file is rolled back and tried again,
     `lock_attempts` times in all. `statement_timeout_s`: 0 means none. `schemas`: empty means all of the application's.
-    `policy`: how far a restore may go by itself. `poll_s`: seconds between two looks at the cancel flag, or at an
-    answer that is waited for. `targeted_restore`: rung 3 is tried before rung 4. `tls_missing`: what somebody between
-    the agent and the database could do, in words, or "".
+    `policy`: how far a restore may go by itself; `platform_restore`: how long one by the platform is waited for.
+    `poll_s`: seconds between two looks at the cancel flag, or at an answer that is waited for. `targeted_restore`: rung
+    3 is tried before rung 4. `tls_missing`: what somebody between the agent and the database could do, in words, or "".
     """
 
     project: str
@@ -39,6 +57,7 @@ class Options:
     lock_attempts: int = 6
     statement_timeout_s: float = 0.0
     policy: Policy = field(default_factory=Policy)
+    platform_restore: PlatformRestore = field(default_factory=PlatformRestore)
     poll_s: float = 0.5
     targeted_restore: bool = True
     tls_missing: str = ""

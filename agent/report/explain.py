@@ -291,6 +291,7 @@ def _done_by(story: Story, rung: RungRow) -> str:
         2: "The runbook's rollback scripts were run",
         3: f"What the deploy had changed was brought back from {backup}",
         4: f"{backup[0].upper()}{backup[1:]} was restored in place",
+        5: "The whole project was brought back by the platform",
     }.get(rung.rung, f"The {rung.name} was done")
 
 

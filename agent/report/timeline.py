@@ -60,7 +60,7 @@ def _row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> TimelineR
             what, level = word.lower(), Level.WARNING if word in _SERVER_WARNINGS else Level.INFO
         case EventKind.LOCK_WAIT:
             what, level = "lock wait", Level.WARNING
-        case EventKind.RUNG | EventKind.PROPOSAL | EventKind.APPROVAL:
+        case EventKind.RUNG | EventKind.PROPOSAL | EventKind.APPROVAL | EventKind.PLATFORM_RESTORE:
             what, detail, level = _way_back(event)
         case EventKind.FAILURE:
             what, level = "failure", Level.ERROR
@@ -76,8 +76,8 @@ def _way_back(event: Event) -> tuple[str, str, Level]:
         differences = [str(each) for each in data.get("differences") or ()]
         more = f": {listing(differences)}" if differences else ""
         return f"rung {data.get('rung', '')}", event.message + more, Level.GOOD if data.get("ok") else Level.WARNING
-    if event.kind is EventKind.PROPOSAL:
-        return "proposal", event.message, Level.WARNING
+    if event.kind in (EventKind.PROPOSAL, EventKind.PLATFORM_RESTORE):
+        return ("proposal" if event.kind is EventKind.PROPOSAL else "platform"), event.message, Level.WARNING
     answer = str(data.get("answer") or "")
     words = event.message if answer else f"people are asked: {data.get('reason', '')}"
     return "approval", words, APPROVAL_LEVELS.get(answer, Level.WARNING)

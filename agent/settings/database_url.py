@@ -68,6 +68,16 @@ def supabase_ref(url: str) -> str:
     return found[1] if found else ""
 
 
+def same_server(url: str, other: str) -> bool:
+    """Whether two database URLs lead to one server: the same Supabase project, or the same host and port."""
+    if not other.startswith("postgres"):
+        return False
+    if (ref := supabase_ref(url)) and ref == supabase_ref(other):
+        return True
+    places = [(parts.hostname, port or 5432) for parts, port in (_split(url), _split(other))]
+    return places[0] == places[1]
+
+
 def project_of(url: str) -> str:
     """A project's name from its database URL: the Supabase ref where there is one, else the database's name."""
     parts, _ = _split(url)

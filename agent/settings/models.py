@@ -21,7 +21,7 @@ from agent.core.states import FINAL, State
 from agent.core.units import Seconds
 from agent.errors import AgentError, InputError
 from agent.settings.database_tls import protected, what_is_missing
-from agent.settings.database_url import check_database_url, passwords_in, project_of, supabase_ref
+from agent.settings.database_url import check_database_url, passwords_in, project_of, same_server, supabase_ref
 
 ENV_PREFIX = "DEPLOY_AGENT_"
 Name = Annotated[str, StringConstraints(pattern=patterns.LABEL)]
@@ -43,7 +43,9 @@ class DeploySettings(Section):
     deploy to bring the database back before it leaves that to the next agent. `restore`: may a restore from the backup
     act by itself (`auto`), must it ask (`approve`), or is it left to people (`hold`); `auto` also asks where more than
     `max_rows_lost` rows would be lost, or that is not known, or where it is estimated to take longer than
-    `max_downtime`. None: no limit. The runbook's `on_failure` may be stricter.
+    `max_downtime`. None: no limit. The runbook's `on_failure` may be stricter. `platform_restore`: the same for the
+    restore of the whole project by the platform (it needs a token, see `platform`), which is never done unless it is
+    set; `platform_restore_deadline`: how long such a restore may take before people are called.
     """
 
     strategy: Strategy = Strategy.AUTO
@@ -53,6 +55,8 @@ class DeploySettings(Section):
     schemas: tuple[str, ...] = ()
     cancel_grace_s: Seconds = 300.0
     restore: Restore = "auto"
+    platform_restore: Restore = "hold"
+    platform_restore_deadline: Seconds = Field(default=2400.0, gt=0)
     targeted_restore: bool = True
     max_rows_lost: int | None = Field(default=None, ge=0)
     max_downtime: Seconds | None = None
@@ -60,7 +64,12 @@ class DeploySettings(Section):
     @property
     def policy(self) -> Policy:
         """How far a restore may go by itself."""
-        return Policy(restore=self.restore, max_rows_lost=self.max_rows_lost, max_downtime=self.max_downtime)
+        return Policy(
+            restore=self.restore,
+            platform_restore=self.platform_restore,
+            max_rows_lost=self.max_rows_lost,
+            max_downtime=self.max_downtime,
+        )
 
 
 class BackupSettings(Section):
@@ -426,6 +435,13 @@ class Settings(BaseSettings):
     def platform_ref(self) -> str:
         """The ref of the project that the Management API is asked about, or ""."""
         return self.platform.ref or self.supabase_ref
+
+    @property
+    def store_is_on_the_target(self) -> bool:
+        """Whether the agent's own store is on the server that is deployed to, and goes back when that does."""
+        if self.database_url is None or self.store_url is None:
+            return False
+        return same_server(self.database_url.get_secret_value(), self.store_url.get_secret_value())
 
     @property
     def resolved_store_url(self) -> SecretStr:

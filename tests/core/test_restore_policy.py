@@ -23,17 +23,21 @@ from agent.core.restore_policy import (
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PROPOSAL = Proposal(rung=4, backup_id="b", tables=("public.a",), rows_salvaged=3, rows_lost=2, seconds=60.0)
+PLATFORM = PROPOSAL.model_copy(
+    update={"rung": 5, "tables": (), "lost_unknown": True, "way": "let the platform go back to noon"}
+)
 UNKNOWN = PROPOSAL.model_copy(update={"lost_unknown": True})
 
 policies = st.builds(
     Policy,
     restore=st.sampled_from(["auto", "approve", "hold"]),
+    platform_restore=st.sampled_from(["auto", "approve", "hold"]),
     max_rows_lost=st.none() | st.integers(0, 4),
     max_downtime=st.none() | st.sampled_from([0.0, 59.0, 60.0, 61.0]),
 )
 proposals = st.builds(
     Proposal,
-    rung=st.sampled_from([3, 4]),
+    rung=st.sampled_from([3, 4, 5]),
     backup_id=st.just("b"),
     tables=st.lists(st.sampled_from("abc"), unique=True, max_size=3).map(tuple),
     rows_lost=st.integers(0, 4),
@@ -54,6 +58,17 @@ RANK = {"go": 0, "ask": 1, "hold": 2}
         (UNKNOWN, Policy(max_rows_lost=2), "ask", "how much would be lost is not known, max_rows_lost is 2"),
         (PROPOSAL, Policy(max_downtime=59), "ask", "it would take about 1 min, max_downtime is 59 s"),
         (PROPOSAL, Policy(restore="approve"), "ask", "restore is set to approve"),
+        (PLATFORM, Policy(), "hold", "platform_restore is set to hold"),
+        (PLATFORM, Policy(platform_restore="approve"), "ask", "platform_restore is set to approve"),
+        (PLATFORM, Policy(platform_restore="auto"), "go", ""),
+        (PLATFORM, Policy(restore="hold", platform_restore="auto"), "hold", "restore is set to hold"),
+        (PLATFORM, Policy(restore="approve", platform_restore="auto"), "ask", "restore is set to approve"),
+        (
+            PLATFORM,
+            Policy(platform_restore="auto", max_rows_lost=2),
+            "ask",
+            "how much would be lost is not known, max_rows_lost is 2",
+        ),
         (
             PROPOSAL,
             Policy(restore="approve", max_rows_lost=0),

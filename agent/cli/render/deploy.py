@@ -15,7 +15,7 @@ from agent.cli.render.blocks import next_commands, table
 from agent.cli.render.catalog import changes
 from agent.cli.render.style import STYLES, VERDICT_STYLES, mark, state_text, status_mark
 from agent.core.models import Approval, CheckResult, Deploy, Proposal, Verdict
-from agent.core.restore_policy import RUNG_NAMES
+from agent.core.restore_policy import RUNG_NAMES, rows_lost
 from agent.core.states import State
 from agent.core.units import count, duration
 from agent.report import words
@@ -158,12 +158,12 @@ def approval_lines(approval: Approval, deploy_id: str) -> Iterator[Text]:
 
 def proposal_facts(proposal: Proposal) -> list[tuple[str, str]]:
     """What a rung would do, fact by fact."""
-    unknown = " (deletes by the application since the backup cannot be known)" if proposal.lost_unknown else ""
+    reload = ("would reload", words.listing(proposal.tables, most=_MOST) or "no table")
     return [
         ("would undo", words.listing(proposal.undone, most=_MOST) or "what the deploy committed"),
-        ("would reload", words.listing(proposal.tables, most=_MOST) or "no table"),
+        ("would", proposal.way) if proposal.way else reload,
         ("rows salvaged", f"{proposal.rows_salvaged:,}"),
-        ("rows lost", f"{proposal.rows_lost:,}{unknown}"),
+        ("would lose", rows_lost(proposal)),
         ("would take", f"about {duration(proposal.seconds)}"),
         ("from backup", proposal.backup_id),
     ]
