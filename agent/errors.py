@@ -17,6 +17,7 @@
     ├── StoreError          exit 16, HTTP 503  the agent's own store cannot be read or written
     ├── PlatformError       exit 19, HTTP 502  the Management API cannot be reached, or refuses
     ├── UnfinishedError     exit 18, HTTP 503  `serve` was stopped, and a deploy is still under way
+    ├── HealthError         exit 20, HTTP 503  `health`: the agent does not answer, or is not ready
     └── StateError          exit 1, HTTP 409   an illegal transition: a bug, and nothing was changed
 
 Exit codes 7 to 10 belong to how a deploy ended (see `agent.core.states.EXIT_CODES`).
@@ -256,6 +257,14 @@ class UnfinishedError(AgentError):
 
     family = "serve"
     exit_code = 18
+    http_status = 503
+
+
+class HealthError(AgentError):
+    """`health`: the agent that should run here does not answer, or is not ready."""
+
+    family = "health"
+    exit_code = 20
     http_status = 503
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from agent import __version__
 from agent.cli import exits
 from agent.cli.commands import approvals, backups, deploys, diffs, projects, runbooks, salvages, services, tokens
 
@@ -30,14 +29,16 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
     if wanted:
-        typer.echo(f"deploy-agent {__version__}")
+        from agent.build import full_version
+
+        typer.echo(f"deploy-agent {full_version()}")
         raise typer.Exit
 
 
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and the commit.")
     ] = False,
 ) -> None:
     del version

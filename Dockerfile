@@ -1,0 +1,63 @@
+# The agent as a container image; see docs/container.md. Builds with docker (BuildKit), podman and buildah.
+#
+#   make image                                       the image, with version and commit
+#   docker build --target sbom --output dist .       what is in it, as dist/sbom.cdx.json
+#
+# Behind a proxy or a mirror, two secrets for the build, both optional: `pip`, a pip.conf; `ca`, certificates that it names.
+
+# A release names it with its digest: BASE_IMAGE=docker.io/library/python:3.13-slim-trixie@sha256:…
+ARG BASE_IMAGE=docker.io/library/python:3.13-slim-trixie
+
+# --- The system: PostgreSQL's client programs, and the user ------------------------------------------------------------
+FROM ${BASE_IMAGE} AS system
+# The packages of an earlier day: https://snapshot.debian.org/archive/debian/20261122T000000Z
+ARG DEBIAN_MIRROR=http://deb.debian.org/debian
+ARG DEBIAN_SECURITY_MIRROR=http://deb.debian.org/debian-security
+COPY packaging/client-programs.sh /tmp/
+RUN sh /tmp/client-programs.sh "${DEBIAN_MIRROR}" "${DEBIAN_SECURITY_MIRROR}" && rm /tmp/client-programs.sh
+# A name for the number, because initdb asks for it: the agent restores backups into a scratch server to verify them.
+RUN echo 'agent:x:65532:65532::/var/lib/deploy-agent:/usr/sbin/nologin' >>/etc/passwd && \
+    echo 'agent:x:65532:' >>/etc/group && \
+    install -d -m 700 -o 65532 -g 65532 /var/lib/deploy-agent && \
+    install -d -m 755 /project
+
+# --- The agent and its Python packages, hash-locked, in a virtual environment of their own ------------------------------
+FROM system AS packages
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
+WORKDIR /src
+COPY requirements/base.txt requirements/
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    python3 -m venv --without-pip /opt/deploy-agent && \
+    python3 -m pip --python /opt/deploy-agent/bin/python install --quiet --no-compile \
+      --require-hashes --only-binary :all: --requirement requirements/base.txt
+COPY . .
+ARG COMMIT=""
+ARG SOURCE_DATE_EPOCH=0
+RUN sh packaging/install.sh "${COMMIT}" && \
+    /opt/deploy-agent/bin/python packaging/sbom.py >/opt/deploy-agent/sbom.cdx.json
+
+FROM scratch AS sbom
+COPY --from=packages /opt/deploy-agent/sbom.cdx.json /
+
+# --- The image ---------------------------------------------------------------------------------------------------------
+FROM system AS agent
+COPY --from=packages /opt/deploy-agent /opt/deploy-agent
+ENV PATH=/opt/deploy-agent/bin:$PATH \
+    LANG=C.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DEPLOY_AGENT_STATE_DIR=/var/lib/deploy-agent
+ARG VERSION=""
+ARG COMMIT=""
+LABEL org.opencontainers.image.title="supabase-deploy-agent" \
+      org.opencontainers.image.description="Backs up, migrates, verifies and, when it must, restores a Supabase database." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${COMMIT}"
+# The project: the folder that holds supabase/ and deploy-agent.yaml, mounted read-only.
+WORKDIR /project
+VOLUME /var/lib/deploy-agent
+USER 65532:65532
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 CMD ["deploy-agent", "health"]
+ENTRYPOINT ["deploy-agent"]
+CMD ["serve"]

