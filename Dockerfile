@@ -5,16 +5,13 @@
 #
 # Behind a proxy or a mirror, two secrets for the build, both optional: `pip`, a pip.conf; `ca`, certificates that it names.
 
-# A release names it with its digest: BASE_IMAGE=docker.io/library/python:3.13-slim-trixie@sha256:…
-ARG BASE_IMAGE=docker.io/library/python:3.13-slim-trixie
+# Debian 13 with Python 3.11 or newer and pip. A release names it with its digest: python:3.13-slim-trixie@sha256:…
+ARG BASE_IMAGE=python:3.13-slim-trixie
 
 # --- The system: PostgreSQL's client programs, and the user ------------------------------------------------------------
 FROM ${BASE_IMAGE} AS system
-# The packages of an earlier day: https://snapshot.debian.org/archive/debian/20261122T000000Z
-ARG DEBIAN_MIRROR=http://deb.debian.org/debian
-ARG DEBIAN_SECURITY_MIRROR=http://deb.debian.org/debian-security
 COPY packaging/client-programs.sh /tmp/
-RUN sh /tmp/client-programs.sh "${DEBIAN_MIRROR}" "${DEBIAN_SECURITY_MIRROR}" && rm /tmp/client-programs.sh
+RUN sh /tmp/client-programs.sh && rm /tmp/client-programs.sh
 # A name for the number, because initdb asks for it: the agent restores backups into a scratch server to verify them.
 RUN echo 'agent:x:65532:65532::/var/lib/deploy-agent:/usr/sbin/nologin' >>/etc/passwd && \
     echo 'agent:x:65532:' >>/etc/group && \
@@ -46,11 +43,13 @@ ENV PATH=/opt/deploy-agent/bin:$PATH \
     LANG=C.UTF-8 \
     PYTHONDONTWRITEBYTECODE=1 \
     DEPLOY_AGENT_STATE_DIR=/var/lib/deploy-agent
+ARG BASE_IMAGE
 ARG VERSION=""
 ARG COMMIT=""
 LABEL org.opencontainers.image.title="supabase-deploy-agent" \
       org.opencontainers.image.description="Backs up, migrates, verifies and, when it must, restores a Supabase database." \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${COMMIT}"
 # The project: the folder that holds supabase/ and deploy-agent.yaml, mounted read-only.

@@ -41,6 +41,20 @@ check: lint test  ## Run lint and test
 bench: .venv/dev.installed tools  ## Measure against the real Supabase CLI and pg_dump
 	$(BIN)/python -m benchmarks
 
+# docker or podman or buildah; the last two need to be told to keep HEALTHCHECK, which OCI's own format has no place for.
+BUILDER ?= docker
+IMAGE ?= supabase-deploy-agent
+IMAGE_ARGS ?=
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+
+.PHONY: image
+image:  ## Build the container image with docker (or BUILDER=podman, BUILDER=buildah)
+	version=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' agent/__init__.py); \
+	$(BUILDER) build $(if $(filter-out docker,$(BUILDER)),--format docker --timestamp $(SOURCE_DATE_EPOCH)) \
+	  --tag $(IMAGE):$$version --tag $(IMAGE):latest --build-arg VERSION=$$version \
+	  --build-arg COMMIT=$$(git describe --always --exclude='*' --abbrev=40 --dirty=-changed) \
+	  --build-arg SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(IMAGE_ARGS) .
+
 .PHONY: format
 format: .venv/dev.installed  ## Let ruff format and repair what it can
 	$(BIN)/ruff check --fix

@@ -1,23 +1,24 @@
 #!/bin/sh
 # Installs pg_dump, pg_restore and psql of PostgreSQL 17 and 15 on Debian 13; run as root while the image is built.
-# usage: client-programs.sh MIRROR SECURITY_MIRROR
 #
-# Debian 13 has version 17, Debian 12 has 15; both are signed with keys that the base image brings. Of these packages only
-# the programs are taken: they depend on all of Perl, for wrappers that the agent does not use. Scanners find the packages
-# in /var/lib/dpkg/status.d, as in distroless images. The libraries are installed as usual.
+# Debian 13 has version 17, Debian 12 has 15; both are signed with keys that Debian 13 brings. Of the two packages only
+# the programs are taken: they depend on all of Perl, for wrappers that the agent does not use. Scanners find them in
+# /var/lib/dpkg/status.d, as in distroless images. The libraries are installed as usual.
 set -eu
 umask 022
 export DEBIAN_FRONTEND=noninteractive
-key=/usr/share/keyrings/debian-archive-keyring.gpg
 work=$(mktemp -d)
-for suite in trixie bookworm; do
-  echo "deb [signed-by=$key] $1 $suite main"
-  echo "deb [signed-by=$key] $2 $suite-security main"
-done >"$work/sources.list"
+# Where the base has its packages from, for the release before as well.
+mkdir "$work/sources"
+for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+  [ -s "$file" ] || continue
+  cp "$file" "$work/sources/"
+  sed 's/trixie/bookworm/g' "$file" >"$work/sources/bookworm-${file##*/}"
+done
 cat >"$work/apt.conf" <<CONF
-Dir::Etc::SourceList "$work/sources.list";
-Dir::Etc::SourceParts "/dev/null";
-Acquire::Check-Valid-Until "false";
+Dir::Etc::SourceList "/dev/null";
+Dir::Etc::SourceParts "$work/sources";
+APT::Sandbox::User "root";
 Acquire::Retries "3";
 CONF
 export APT_CONFIG="$work/apt.conf"

