@@ -22,11 +22,11 @@ RUN echo 'agent:x:65532:65532::/var/lib/deploy-agent:/usr/sbin/nologin' >>/etc/p
 FROM system AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
-COPY requirements/base.txt requirements/
+COPY requirements/image.txt requirements/
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
     python3 -m venv --without-pip /opt/deploy-agent && \
     python3 -m pip --python /opt/deploy-agent/bin/python install --quiet --no-compile \
-      --require-hashes --only-binary :all: --requirement requirements/base.txt
+      --require-hashes --only-binary :all: --requirement requirements/image.txt
 COPY . .
 ARG COMMIT=""
 ARG SOURCE_DATE_EPOCH=0

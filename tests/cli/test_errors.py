@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent import __version__
+from agent import __version__, build
 from agent.cli import exits
 from agent.cli.app import app
 from agent.core.states import EXIT_CODES, FINAL
@@ -22,6 +22,7 @@ from tests.cli.conftest import Cli
 from tests.cli.scripted import ScriptedAgent
 from tests.support import stories
 
+ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
     "pydantic",
     "sqlalchemy",
@@ -135,8 +136,18 @@ def test_an_interrupt_before_anything_began_ends_at_once(cli: Cli, monkeypatch: 
     assert result.stderr == "Interrupted.\n"
 
 
-def test_version():
-    assert CliRunner().invoke(app, ["--version"]).stdout == f"deploy-agent {__version__}\n"
+def test_version_with_the_commit_of_the_checkout():
+    git = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    head = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
+    told = CliRunner().invoke(app, ["--version"]).stdout.replace("-changed", "")
+    assert told == f"deploy-agent {__version__} (commit {head})\n"
+
+
+def test_version_of_a_build_that_brings_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(build, "_HERE", tmp_path)
+    assert build.full_version() == __version__, "neither a commit nor a checkout"
+    (tmp_path / "_commit").write_text("0123abc\n")
+    assert build.full_version() == f"{__version__} (commit 0123abc)"
 
 
 def test_a_wrong_command_line_exits_with_2():

@@ -17,7 +17,7 @@ import pytest
 
 from agent.edges.scheduler import Cron, Schedule
 from agent.edges.store import open_store
-from agent.errors import BusyError, UnfinishedError
+from agent.errors import BusyError, HealthError, UnfinishedError
 from tests.conftest import TEMPLATE
 from tests.support.aside import run_aside
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
@@ -210,6 +210,17 @@ def test_a_taken_port_is_one_clear_error(shared: Shared, tmp_path: Path) -> None
         assert "settings.http_port" in log
         assert f"port {port}" in log
         assert "Traceback" not in log
+
+
+def test_its_health_is_asked_for_on_the_command_line(shared: Shared, tmp_path: Path) -> None:
+    port = shared.agent.wait_for("serving")["port"]
+    config = write_config(tmp_path, shared.database.url, http={"port": port, "token": TOKEN})
+    for arguments, answer in ((("health",), "alive\n"), (("health", "--ready", "--json"), '{"ready": true}\n')):
+        done = run(config, *arguments)
+        assert (done.returncode, done.stdout) == (0, answer)
+    done = run(shared.config, "health")
+    assert done.returncode == HealthError.exit_code
+    assert "health.port" in done.stderr
 
 
 def test_an_open_address_needs_a_token(tmp_path: Path) -> None:
