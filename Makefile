@@ -68,6 +68,10 @@ else
 	@echo "npm is not installed, so the real Supabase CLI is not either: tests and benchmarks that need it are left out."
 endif
 
+.PHONY: policy
+policy: .venv/dev.installed .tools/chart/installed .tools/checkov/installed  ## Look at the chart with checkov
+	CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov $(BIN)/pytest tests/chart/test_checkov.py
+
 .PHONY: lock
 lock: .venv/dev.installed  ## Renew the locked requirements from pyproject.toml and requirements/npm
 	$(PIP) install uv==$(UV_VERSION)
@@ -79,6 +83,8 @@ lock: .venv/dev.installed  ## Renew the locked requirements from pyproject.toml 
 	done
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile requirements/chart.in --quiet --universal --no-deps \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --output-file requirements/chart.txt
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile requirements/checkov.in --quiet --universal --upgrade \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --output-file requirements/checkov.txt
 	cd requirements/npm && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 .PHONY: clean
@@ -105,6 +111,11 @@ clean:  ## Remove everything that was generated
 	mkdir -p .tools/chart
 	$(PIP) install --require-hashes --no-deps --target .tools/chart/python --requirement requirements/chart.txt
 	$(BIN)/python -m tests.support.chart_tools
+	touch $@
+
+.tools/checkov/installed: requirements/checkov.txt
+	$(PYTHON) -m venv --clear .tools/checkov
+	.tools/checkov/bin/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes --requirement $<
 	touch $@
 
 .tools/installed: requirements/npm/package.json requirements/npm/package-lock.json

@@ -96,15 +96,11 @@
     - --ssh-key-file=/etc/git-secret/ssh_key
     - --ssh-known-hosts-file=/etc/git-secret/known_hosts
     {{- else if $git.existingSecret }}
-    - --username=$(GIT_USERNAME)
+    - --username={{ $git.username }}
     - --password-file=/etc/git-secret/password
     {{- end }}
   env:
     - {name: HOME, value: /tmp}
-    {{- if and $git.existingSecret (not $ssh) }}
-    - name: GIT_USERNAME
-      valueFrom: {secretKeyRef: {name: {{ $git.existingSecret | quote }}, key: username}}
-    {{- end }}
   resources:
     {{- toYaml $git.resources | nindent 4 }}
   securityContext:
