@@ -12,7 +12,9 @@ from agent.errors import InputError
 def load_folder(path: Path, *, environ: Mapping[str, str], project_ref: str = "") -> Folder:
     """Read a folder of migrations, and the `config.toml` beside a folder called `migrations`.
 
-    Folders in the folder are left out, as the CLI does; a link counts as a file.
+    Folders in the folder are left out, as the CLI does; a link counts as a file. A folder behind a link that others
+    turn to a newer version (git-sync, a ConfigMap) is read where the link points when reading begins: files of two
+    versions are never mixed.
 
     Args:
         path: the folder, for instance `supabase/migrations` or `scripts`.
@@ -22,13 +24,15 @@ def load_folder(path: Path, *, environ: Mapping[str, str], project_ref: str = ""
     Raises:
         InputError: `input.migrations_missing`, `input.migrations_not_a_folder`, `input.migrations_unreadable`.
     """
+    here = _behind_links(path)
+    config = here.parent / "config.toml"
+    versions = here / "..data"  # the kubelet's link to what a ConfigMap holds now
     try:
         files = {
             entry.name: entry.read_bytes() if is_migration(entry.name) else b""
-            for entry in path.iterdir()
+            for entry in (_behind_links(versions) if versions.is_symlink() else here).iterdir()
             if entry.is_symlink() or not entry.is_dir()
         }
-        config = path.parent / "config.toml"
         text = config.read_text(encoding="utf-8") if path.name == "migrations" and config.is_file() else None
     except FileNotFoundError as error:
         raise InputError(
@@ -57,3 +61,9 @@ def load_folder(path: Path, *, environ: Mapping[str, str], project_ref: str = ""
     if text is None:
         return folder
     return with_config(folder, read_config(text, file=str(config), environ=environ, project_ref=project_ref))
+
+
+def _behind_links(path: Path) -> Path:
+    """Where it is now; as it was given if no link is on the way."""
+    found = path.resolve()
+    return path if found == path.absolute() else found

@@ -16,8 +16,7 @@ EXPLAINED = {
     "CKV_K8S_8": "the pod of `helm test` runs once; the agent has a liveness probe",
     "CKV_K8S_9": "as CKV_K8S_8; the agent has a readiness probe",
     "CKV_K8S_11": "no CPU limit: a migration that is throttled holds its locks longer",
-    "CKV_K8S_15": "image.pullPolicy is IfNotPresent: a tag is a version and does not move; a registry that is away does not "
-    "keep the agent from coming back",
+    "CKV_K8S_15": "IfNotPresent: a tag does not move; a registry that is away keeps no agent from coming back",
     "CKV_K8S_35": "secrets.env, where somebody chooses it: clouds' clients read their credentials there",
     "CKV_K8S_43": "image.digest pins a digest; the default is the chart's own version",
 }
