@@ -34,7 +34,7 @@ from agent.edges.store import open_store
 from agent.edges.target import PsycopgTarget
 from agent.edges.volume import lock_volume
 from agent.errors import AgentError, DeliveryError
-from agent.ports import Ctx, Notifier, PgTools, Target
+from agent.ports import Ctx, Notifier, PgTools, Platform, Target
 from agent.report.chat import compose
 from agent.settings import Live, NotifySettings, Settings
 
@@ -115,9 +115,43 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
                 ),
                 targeted_restore=settings.deploy.targeted_restore,
                 tls_missing=settings.tls_missing,
+                ref=settings.platform_ref,
+                platform_required=settings.platform.required,
             ),
             backup=backup_options(settings),
+            platform=await stack.enter_async_context(open_platform(settings, live)),
         )
+
+
+@asynccontextmanager
+async def open_platform(settings: Settings, live: Live) -> AsyncIterator[Platform | None]:
+    """The project on the platform, or None: there is no token, or nobody says which project it is.
+
+    Args:
+        live: gives the token of each moment.
+
+    Raises:
+        InputError: `settings.platform_ca_file`.
+    """
+    chosen, given = settings.platform, settings.platform.token
+    if given is None or not settings.platform_ref:
+        yield None
+        return
+    from agent.edges.management_api import ManagementApi, Timing  # noqa: PLC0415 - only who has a token pays for it
+
+    api = ManagementApi(
+        ref=settings.platform_ref,
+        token=lambda: live.now().platform.token or given,
+        base_url=chosen.base_url,
+        ca_file=chosen.ca_file,
+        proxy=chosen.proxy,
+        timing=Timing(timeout_s=chosen.timeout_s, deadline_s=chosen.deadline_s),
+        on_call=lambda call: _log.debug("management api", extra=call.model_dump()),
+    )
+    try:
+        yield api
+    finally:
+        await api.close()
 
 
 def connectors(settings: Settings, url: Callable[[], SecretStr]) -> tuple[Target, PgTools]:

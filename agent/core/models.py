@@ -142,6 +142,7 @@ class EventKind(StrEnum):
     PLATFORM_RESTORE phase (marked, waiting, asked, accepted, refused, in_doubt, polling, back), way, point, second,
                      status, seconds (since it was asked for)
     FAILURE          a Failure as dict
+    PLATFORM_CALL    method, path, status (null: no answer), seconds, attempt, code
     METRIC           name, labels, value
     LOG              anything
     """
@@ -166,6 +167,7 @@ class EventKind(StrEnum):
     APPROVAL = "approval"
     PLATFORM_RESTORE = "platform_restore"
     FAILURE = "failure"
+    PLATFORM_CALL = "platform_call"
     METRIC = "metric"
     LOG = "log"
 

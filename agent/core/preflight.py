@@ -401,5 +401,26 @@ def not_checked(what: str, why: str) -> Finding:
     )
 
 
+def no_token(ref: str, *, required: bool) -> list[Finding]:
+    """A hosted project, and no token to ask the platform with.
+
+    Args:
+        ref: the project's, or "": it is not on the platform.
+        required: that stops the deploy.
+    """
+    if not ref and not required:
+        return []
+    return [
+        _finding(
+            "not_checked",
+            Severity.ERROR if required else Severity.INFO,
+            "not checked, for want of a token for the Management API: status, services' health, disk, read-only mode, "
+            "upgrades, maintenance, network bans and restrictions, and the platform's own backups of "
+            f"{f'project {ref}' if ref else 'the project'}",
+            "Set platform.token; docs/platform.md says what it needs.",
+        )
+    ]
+
+
 def _session(row: Mapping[str, Any]) -> str:
     return f"{row['application'] or 'a session'} of {row['user']} (pid {row['pid']})"

@@ -49,6 +49,7 @@ class Options:
     `policy`: how far a restore may go by itself; `platform_restore`: how long one by the platform is waited for.
     `poll_s`: seconds between two looks at the cancel flag, or at an answer that is waited for. `targeted_restore`: rung
     3 is tried before rung 4. `tls_missing`: what somebody between the agent and the database could do, in words, or "".
+    `ref`: of the hosted project, or "". `platform_required`: what the platform could not be asked stops a deploy.
     """
 
     project: str
@@ -61,6 +62,8 @@ class Options:
     poll_s: float = 0.5
     targeted_restore: bool = True
     tls_missing: str = ""
+    ref: str = ""
+    platform_required: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from agent.deploy.checks import HttpProbe, run_checks
 from agent.deploy.emitter import Emit
 from agent.deploy.snapshot import application_schemas
 from agent.errors import AgentError, BackupError
-from agent.ports import Clock, ObjectStore, Params, PgTools, Session, Target
+from agent.ports import Clock, ObjectStore, Params, PgTools, Platform, Session, Target
 
 _STATEMENT_TIMEOUT = "10s"
 _LOCK_TIMEOUT = "2s"
@@ -79,6 +79,9 @@ async def run_preflight(
     emit: Emit,
     limits: PreflightLimits | None = None,
     tls_missing: str = "",
+    platform: Platform | None = None,
+    ref: str = "",
+    platform_required: bool = False,
 ) -> list[Finding]:
     """Look at everything that could make the deploy fail, before it touches anything.
 
@@ -89,6 +92,9 @@ async def run_preflight(
         session: outside a transaction.
         limits: from where on something counts; None: the defaults.
         tls_missing: what somebody between the agent and the database could do, or "".
+        platform: None: there is no token for the Management API.
+        ref: of the hosted project, or "".
+        platform_required: what the platform could not be asked is an error.
 
     Raises:
         TargetError: `target.connection_lost`.
@@ -98,7 +104,11 @@ async def run_preflight(
     async with _guarded(session):
         schemas = await application_schemas(session, ())
         major = int(await session.value(sql.load("target/major")))
+        address = str(await session.value(sql.load("preflight/address"))) if platform is not None else ""
         outside = (
+            _look_at_platform(
+                platform, target, clock, ref=ref, address=address, major=major, required=platform_required
+            ),
             _attempt("a second connection", _connect_again(target), pass_on=True),
             _attempt("the tools", _look_at_tools(tools, major), pass_on=True),
             _attempt("the backup target", _look_at_target(objects, clock), pass_on=True),
@@ -183,6 +193,17 @@ async def _look_at_rights(session: Session, plan: Plan) -> list[Finding]:
     foreign = await session.rows(sql.load("preflight/owners"), tables)
     closed = await session.rows(sql.load("preflight/schemas"), {"schemas": list(wanted.schemas)})
     return [*judge.owners(foreign, wanted), *judge.schemas(closed, wanted)]
+
+
+async def _look_at_platform(
+    platform: Platform | None, target: Target, clock: Clock, *, ref: str, address: str, major: int, required: bool
+) -> list[Finding]:
+    if platform is None:
+        return judge.no_token(ref, required=required)
+    from agent.deploy.platform import Connected, look_at_platform  # noqa: PLC0415 - only who has a token pays for it
+
+    connected = Connected(host=target.label.rpartition(":")[0], address=address, major=major)
+    return await look_at_platform(platform, connected, now=clock.now(), required=required)
 
 
 async def _connect_again(target: Target) -> list[Finding]:

@@ -339,6 +339,9 @@ async def _checklist(deps: Deps) -> list[Finding]:
             clock=deps.clock,
             http=deps.http,
             tls_missing=deps.options.tls_missing,
+            platform=deps.platform,
+            ref=deps.options.ref,
+            platform_required=deps.options.platform_required,
             emit=lambda _: None,
         )
     return [*plan.findings, *checklist]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.core.models import CheckResult, EventKind, Failure, NewEvent, Severity, Snapshot, Strategy
 from agent.core.planning import Plan
@@ -36,6 +36,9 @@ from agent.deploy.snapshot import application_schemas, exported, take_snapshot
 from agent.errors import AgentError, PreflightError, StateError, StoreError
 from agent.ports import Ctx, Session
 
+if TYPE_CHECKING:
+    from agent.core.platform import Call  # only who has a token pays for it
+
 
 async def run_deploy(ctx: Ctx, deps: Deps) -> State:
     """Bring a deploy to its end.
@@ -55,6 +58,8 @@ async def run_deploy(ctx: Ctx, deps: Deps) -> State:
         AsyncExitStack() as resources,
     ):
         run = Run(deps=deps, deploy_id=ctx.deploy_id, emitter=emitter, resources=resources)
+        if deps.platform is not None:
+            deps.platform.on_call(lambda call: _keep(run, call))
         try:
             async with watch_cancel(run):
                 state = State.QUEUED
@@ -63,6 +68,17 @@ async def run_deploy(ctx: Ctx, deps: Deps) -> State:
                 return state
         finally:
             await asyncio.shield(run.drop_session())
+
+
+def _keep(run: Run, call: Call) -> None:
+    """A request to the platform, as evidence."""
+    answer = f"HTTP {call.status}" if call.status is not None else "no answer"
+    run.emitter.emit(
+        EventKind.PLATFORM_CALL,
+        f"{call.method} {call.path}: {answer} after {call.seconds:.2f} s",
+        severity=Severity.WARNING if call.code else Severity.INFO,
+        **call.model_dump(),
+    )
 
 
 def _once(run: Run, state: State) -> Callable[[], Awaitable[str]]:
@@ -190,6 +206,9 @@ async def _preflight(run: Run) -> State:
             clock=deps.clock,
             http=deps.http,
             tls_missing=deps.options.tls_missing,
+            platform=deps.platform,
+            ref=deps.options.ref,
+            platform_required=deps.options.platform_required,
             emit=run.emitter.put,
         )
     if plan.scripts and not any(one.severity is Severity.ERROR for one in findings):

@@ -166,7 +166,7 @@ class ManagementApi:
 
     Args:
         ref: the project's.
-        token: a personal access token, legacy or scoped, or one that an OAuth app was given.
+        token: asked for each request, it may change: a personal access token, legacy or scoped, or an OAuth app's.
         base_url: where the API is; https, or http on loopback.
         ca_file: certificates in PEM form that are trusted instead of the public ones.
         proxy: an http proxy's URL; variables of the environment are not looked at.
@@ -181,7 +181,7 @@ class ManagementApi:
         self,
         *,
         ref: str,
-        token: SecretStr,
+        token: Callable[[], SecretStr],
         base_url: str = HOSTED,
         ca_file: Path | None = None,
         proxy: SecretStr | None = None,
@@ -196,12 +196,16 @@ class ManagementApi:
         self._base_url = base_url.rstrip("/")
         self._proxy = proxy
         self._timing = timing or Timing()
-        self._budget = budget or budget_of(token.get_secret_value())
-        self._redactor = Redactor([token.get_secret_value()])
+        self._budget = budget or budget_of(token().get_secret_value())
         self._listeners = [on_call]
         self._tls: ssl.SSLContext | bool = _trust(ca_file) if ca_file else True
         self._client: httpx.AsyncClient | None = None
         self._project: model.Project | None = None
+        self._asking = asyncio.Lock()
+
+    @property
+    def _redactor(self) -> Redactor:
+        return Redactor([self._token().get_secret_value()])
 
     @property
     def ref(self) -> str:
@@ -313,12 +317,12 @@ class ManagementApi:
 
     async def entitlements(self) -> model.Entitlements:
         """See `ports.Platform`."""
-        project = self._project or await self.project()
+        project = await self._known()
         return await self._ask("entitlements", model.Entitlements, place=project.organization_slug)
 
     async def maintenance(self) -> model.Maintenance | None:
         """See `ports.Platform`."""
-        project = self._project or await self.project()
+        project = await self._known()
         try:
             found = await self._ask("maintenance", _Regions, place=project.organization_slug)
         except PlatformError as error:
@@ -326,6 +330,11 @@ class ManagementApi:
                 return None
             raise
         return next((one.attributes for one in found.data if one.id == project.region), None)
+
+    async def _known(self) -> model.Project:
+        """The project as it was told last; asked for once, however many want to know."""
+        async with self._asking:
+            return self._project or await self.project()
 
     async def branches(self) -> tuple[model.Branch, ...]:
         """See `ports.Platform`."""
@@ -471,7 +480,7 @@ class ManagementApi:
                 params=dict(request.params),
                 json=request.json,
                 headers={
-                    "authorization": f"Bearer {self._token.get_secret_value()}",
+                    "authorization": f"Bearer {self._token().get_secret_value()}",
                     "accept": ", ".join(request.operation.answers) or "application/json",
                 },
             )

@@ -402,6 +402,17 @@ class Settings(BaseSettings):
             values = {**values, "project": project}
         return values
 
+    @model_validator(mode="after")
+    def _one_project(self) -> Self:
+        """A restore of another project than the database's would be the worst that can happen."""
+        if self.platform.ref and self.supabase_ref and self.platform.ref != self.supabase_ref:
+            raise ValueError("platform.ref is another project than the one that database_url leads to")
+        if self.platform.token and self.database_url and not self.platform_ref:
+            raise ValueError(
+                "platform.token is set, and database_url does not say which project it is: set platform.ref"
+            )
+        return self
+
     def require_database_url(self) -> SecretStr:
         """The database URL, as it was given; to connect with it, see `connection_to`.
 

@@ -60,7 +60,7 @@ def codes() -> Iterator[str]:
             if isinstance(text, str) and CODE.fullmatch(text):
                 yield text
             if (
-                path.name == "preflight.py"
+                path.name.endswith("preflight.py")
                 and isinstance(node, ast.Call)
                 and getattr(node.func, "id", "") == "_finding"
             ):

@@ -436,5 +436,5 @@ def test_a_ca_file_that_is_none_is_refused(tmp_path, content):
     if content:
         path.write_text(content)
     with pytest.raises(InputError) as raised:
-        ManagementApi(ref=REF, token=SecretStr(TOKEN), ca_file=path)
+        ManagementApi(ref=REF, token=lambda: SecretStr(TOKEN), ca_file=path)
     assert raised.value.code == "settings.platform_ca_file"

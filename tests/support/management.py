@@ -38,7 +38,7 @@ class Wire:
 
         given = {
             "ref": REF,
-            "token": SecretStr(TOKEN),
+            "token": lambda: SecretStr(TOKEN),
             "base_url": BASE,
             "timing": Timing(monotonic=lambda: self.now, sleep=sleep, jitter=lambda: 1.0),
             "budget": self.budget,
