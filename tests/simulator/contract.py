@@ -210,6 +210,8 @@ def _as_json_schema(schema: Any) -> Any:
             strict = made.pop(exclusive)
             if strict and limit in made:
                 made[exclusive] = made.pop(limit)
+    if "oneOf" in made:  # the document's alternatives overlap: a number with its unit is also a bare yes or no
+        made["anyOf"] = made.pop("oneOf")
     return {"anyOf": [made, {"type": "null"}]} if schema.get("nullable") is True else made
 
 
