@@ -25,6 +25,7 @@ from agent.deploy.deps import Deps, Options, PlatformRestore
 from agent.deploy.outbox import Outbox
 from agent.deploy.supervisor import Supervisor
 from agent.deploy.workflow import run_deploy
+from agent.edges.exposition import read_sample
 from agent.edges.folder import load_folder
 from agent.edges.http_probe import HttpxProbe
 from agent.edges.object_store import open_object_store
@@ -120,6 +121,7 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
             ),
             backup=backup_options(settings),
             platform=await stack.enter_async_context(open_platform(settings, live)),
+            read_metrics=read_sample,
         )
 
 

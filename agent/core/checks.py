@@ -6,7 +6,6 @@ of each attribute is its description in config/runbook.schema.json and docs/runb
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -22,7 +21,7 @@ from agent.core.catalog_checks import (
     TableCheck,
     TriggerCheck,
 )
-from agent.core.entries import Entry, Id, Name, Text
+from agent.core.entries import Entry, Id, Name, Text, slug
 from agent.core.models import Model, Severity
 from agent.core.units import RangeOfNumbers, Seconds, Texts, as_list
 
@@ -273,11 +272,6 @@ class HttpAnswer(Model):
     status: int
     text: str = ""
     cut: bool = False
-
-
-def slug(text: str) -> str:
-    """An id made from a title: lower case, words joined by `-`, at most 60 characters."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-") or "check"
 
 
 def _title(check: Check) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,3 +29,8 @@ class Entry(BaseModel):
     def model_dump_json(self, **options: Any) -> str:  # noqa: ANN401 - pydantic's own
         """JSON that reads back as the same value: what was not written stays unwritten (`value: null` is written)."""
         return super().model_dump_json(**({"exclude_unset": True, "by_alias": True} | options))
+
+
+def slug(text: str) -> str:
+    """An id made from a title: lower case, words joined by `-`, at most 60 characters."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-") or "check"

@@ -8,6 +8,7 @@ WHOLE_NAME = rf"^{NAME}$"
 VERSION = r"^[0-9]+$"
 SQLSTATE = r"^[0-9A-Z]{2}([0-9A-Z]{3})?$"
 METRIC = r"^[a-z_][a-z0-9_]*$"
+SERIES = r"^[A-Za-z_:][A-Za-z0-9_:]*$"
 TOLERANCE = r"^[0-9]+(\.[0-9]+)?\s*%?$"
 JSON_PATH = r"^[^.\[\]]+(\.[^.\[\]]+)*$"
 URL = r"^(https?://|\$\{)"
@@ -19,6 +20,7 @@ WORDS = {
     VERSION: "a version is the digits that a migration file's name begins with",
     SQLSTATE: "a SQLSTATE has five digits and capital letters, a class of them the first two",
     METRIC: "use small letters, digits and '_', and do not begin with a digit",
+    SERIES: "use letters, digits, '_' and ':', and do not begin with a digit",
     TOLERANCE: "write a number, or a percentage such as 5%",
     JSON_PATH: "write keys with '.' between them, such as data.items.0",
     URL: "an address begins with http://, https:// or ${",

@@ -15,7 +15,7 @@ from agent.core.checks import Check
 from agent.core.entries import Entry, Name, Text
 from agent.core.models import Failure, Finding, Severity
 from agent.core.restore_policy import Policy, Restore
-from agent.core.runbook_platform import ADVISORS, Advisors
+from agent.core.runbook_platform import ADVISORS, Advisors, PlatformMetrics, Soak
 from agent.core.units import RangeOfNumbers, Seconds, Span, SpanOfTime, Texts, as_list
 
 _ANY_VOLUME = "any"
@@ -339,6 +339,10 @@ class Runbook(Entry):
     """They must pass when all migrations are in."""
     advisors: Advisors | None = None
     """Findings of Supabase's advisors that the deploy must not bring."""
+    platform_metrics: PlatformMetrics | None = None
+    """Limits that the platform's own metrics must keep to afterwards."""
+    soak: Soak | None = None
+    """How long all of it must stay well."""
     metrics: list[Metric] = Field(default_factory=list)
     """Numbers collected afterwards."""
     rollback: Rollback = Field(default_factory=Rollback)
@@ -375,10 +379,14 @@ class Runbook(Entry):
         for index, test in enumerate(self.manual_tests):
             yield from _placed("manual", test.checks, "manual_tests", index)
 
-    def check_ids(self) -> list[str]:
-        """The ids of all checks, and of the sections that count as one."""
-        sections = [ADVISORS] if self.advisors else []
-        return [*(placed.check.id for placed in self.all_checks()), *sections]
+    def check_ids(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """The ids of all checks and of what counts as one, each with its place in the YAML."""
+        if self.advisors:
+            yield ("advisors",), ADVISORS
+        for index, limit in enumerate(self.platform_metrics.limits if self.platform_metrics else ()):
+            yield ("platform_metrics", "limits", index), limit.id
+        for placed in self.all_checks():
+            yield placed.path, placed.check.id
 
     def hints_for(self, failure: Failure) -> tuple[str, ...]:
         """What the runbook says about a failure, the most specific first."""

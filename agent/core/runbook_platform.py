@@ -1,4 +1,4 @@
-"""What a runbook asks of the hosted platform: its advisors. Part of `agent.core.runbook`."""
+"""What a runbook asks of the hosted platform: its advisors, its metrics. Part of `agent.core.runbook`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from agent.core.entries import Entry, Text
+from agent.core import patterns
+from agent.core.entries import Entry, Id, Text, slug
 from agent.core.models import Severity
-from agent.core.units import as_list
+from agent.core.units import Seconds, as_list
 
 AdvisorType = Literal["security", "performance"]
 Level = Literal["ERROR", "WARN", "INFO"]
@@ -56,3 +57,83 @@ class Advisors(Entry):
     def severity_if_not_checked(self) -> Severity:
         """What an answer that is missing means for the deploy."""
         return Severity.ERROR if self.if_not_checked == "fail" else Severity.WARNING
+
+
+class Limit(Entry):
+    """A number that one of the platform's metrics must keep to after the deploy. It counts as a check."""
+
+    id: Id = ""
+    """Its name in hints, events and reports. Default: made from the title."""
+    title: str = ""
+    """One line for people. Default: made from the metric and its bounds."""
+    name: Annotated[str, Field(pattern=patterns.SERIES)]
+    """The metric, such as `pg_stat_database_num_backends`, `node_load1`, `node_filesystem_avail_bytes`."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Labels that a series must have, such as `mountpoint: /data`. Others do not matter."""
+    max: float | None = None
+    """The most that it may be."""
+    min: float | None = None
+    """The least that it may be."""
+    per_second: bool = False
+    """For counters: how much it grows in a second, from one sample to the next."""
+    of: Literal["each", "sum", "average"] = "each"
+    """Where several series fit: each of them must keep to the limit, or their sum, or their average."""
+    samples: Annotated[int, Field(ge=1, le=100)] = 1
+    """How many samples one after the other must be beyond the limit before it counts."""
+    severity: Severity = Severity.ERROR
+    """`error` undoes the deploy; `warning` and `info` are reported."""
+    hint: str = ""
+    """What to do when it does not keep to it."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Limit:
+        if self.max is None and self.min is None:
+            raise ValueError("needs at least one of max, min")
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError("min is greater than max")
+        if not self.title:
+            object.__setattr__(self, "title", f"{self.subject} is {self.bounds}")
+        if not self.id:
+            object.__setattr__(self, "id", slug(self.title))
+        return self
+
+    @property
+    def subject(self) -> str:
+        """The metric with its labels, for people."""
+        labels = ", ".join(f"{name}={value}" for name, value in self.labels.items())
+        shown = f"{self.name}{{{labels}}}" if labels else self.name
+        shown = shown if self.of == "each" else f"the {self.of} of {shown}"
+        return f"{shown} per second" if self.per_second else shown
+
+    @property
+    def bounds(self) -> str:
+        """`at most 80`, `at least 1 and at most 3`."""
+        parts = [f"at least {self.min:g}"] if self.min is not None else []
+        parts += [f"at most {self.max:g}"] if self.max is not None else []
+        return " and ".join(parts)
+
+
+class PlatformMetrics(Entry):
+    """The platform's metrics: sampled while the deploy runs, and held to limits when it is verified."""
+
+    every: Annotated[Seconds, Field(ge=0.1)] = 60.0
+    """How often they are read. The platform makes them anew once a minute."""
+    limits: list[Limit] = Field(default_factory=list)
+    """What must hold after the deploy."""
+    if_not_checked: IfNotChecked = "warn"
+    """What it means when they cannot be read: `warn` says so and goes on; `fail` stops the deploy before anything is
+    touched, or undoes it if they could still be read then."""
+
+    @property
+    def severity_if_not_checked(self) -> Severity:
+        """What metrics that are missing mean for the deploy."""
+        return Severity.ERROR if self.if_not_checked == "fail" else Severity.WARNING
+
+
+class Soak(Entry):
+    """Time to see that all stays well: the final checks and the limits are looked at again and again."""
+
+    for_: Annotated[Seconds, Field(gt=0)] = Field(alias="for")
+    """How long, from the moment when everything has passed for the first time."""
+    every: Annotated[Seconds, Field(ge=0.1)] = 30.0
+    """How often."""

@@ -42,12 +42,12 @@ def slips_of(runbook: Runbook) -> Iterator[Slip]:
 
 
 def _ids(runbook: Runbook) -> Iterator[Slip]:
-    seen = set(runbook.check_ids()) - {placed.check.id for placed in runbook.all_checks()}
-    for _, path, check in runbook.all_checks():
-        if check.id in seen:
+    seen: set[str] = set()
+    for path, name in runbook.check_ids():
+        if name in seen:
             hint = "Give one of them another id, or another title."
-            yield Slip(path, "runbook.duplicate_id", f"another check has the id {check.id!r} too", hint)
-        seen.add(check.id)
+            yield Slip(path, "runbook.duplicate_id", f"another check has the id {name!r} too", hint)
+        seen.add(name)
     for key, names in (
         ("snapshot", [query.name for query in runbook.snapshot]),
         ("migrations", [migration.version for migration in runbook.migrations]),
@@ -60,7 +60,7 @@ def _ids(runbook: Runbook) -> Iterator[Slip]:
 
 
 def _references(runbook: Runbook) -> Iterator[Slip]:
-    ids = runbook.check_ids()
+    ids = [name for _, name in runbook.check_ids()]
     versions = [migration.version for migration in runbook.migrations]
     for key in ("checklist", "success_criteria"):
         for index, proof in enumerate(getattr(runbook, key)):

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from agent.core.checks import Check
-from agent.core.models import CheckResult, Failure, Severity, Verdict
+from agent.core.models import CheckResult, EventKind, Failure, NewEvent, Severity, Verdict
 from agent.core.scripts import Script
 from agent.deploy.checks import run_checks
 from agent.deploy.deps import Run, Stop
+from agent.deploy.emitter import Emit
 from agent.deploy.sending import with_hints
 from agent.ports import Session
 
 
-async def check(run: Run, session: Session, checks: Sequence[Check], *, phase: str) -> list[CheckResult]:
+async def check(
+    run: Run, session: Session, checks: Sequence[Check], *, phase: str, quiet: bool = False
+) -> list[CheckResult]:
     """Run checks, record their verdicts, and stop at a bad one.
+
+    Args:
+        quiet: those that pass are not told: they have been before.
 
     Raises:
         Stop: a check of severity `error` failed, or could not run.
@@ -30,7 +36,7 @@ async def check(run: Run, session: Session, checks: Sequence[Check], *, phase: s
             before=run.before.values if run.before else {},
             clock=run.deps.clock,
             http=run.deps.http,
-            emit=run.emitter.put,
+            emit=_unless_passed(run.emitter.put) if quiet else run.emitter.put,
             snapshot=run.runbook.snapshot if run.runbook else (),
             may_wait=await session.in_transaction(),
         )
@@ -41,6 +47,14 @@ async def check(run: Run, session: Session, checks: Sequence[Check], *, phase: s
     if bad:
         raise Stop(failed_check(run, bad))
     return results
+
+
+def _unless_passed(emit: Emit) -> Emit:
+    def put(event: NewEvent) -> None:
+        if event.kind is not EventKind.CHECK or event.data["verdict"] != Verdict.PASSED:
+            emit(event)
+
+    return put
 
 
 def failed_check(run: Run, bad: Sequence[CheckResult]) -> Failure:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from agent import sql
 from agent.core.migrations import Folder
 from agent.core.models import EventKind, Failure, Severity, Snapshot
 from agent.core.planning import Plan
+from agent.core.platform_metrics import Sample
 from agent.core.redaction import Redactor
 from agent.core.restore_policy import Policy
 from agent.core.runbook import Runbook
@@ -70,7 +73,7 @@ class Options:
 class Deps:
     """The ports, as bootstrap joined them. `jitter` gives numbers between 0 and 1; `moved` hears of each new state.
 
-    `platform`: None where the agent has no token for the Management API.
+    `platform`: None where the agent has no token for the Management API. `read_metrics`: for its metrics.
     """
 
     target: Target
@@ -85,8 +88,17 @@ class Deps:
     read_runbook: Callable[[], Runbook | None]
     options: Options
     backup: BackupOptions
+    read_metrics: ReadMetrics
     moved: Callable[[], None] = lambda: None
     platform: Platform | None = None
+
+
+class ReadMetrics(Protocol):
+    """Reads Prometheus' text format."""
+
+    def __call__(self, text: str, names: Collection[str], *, at: datetime) -> Sample:
+        """The series of these names. Raises PlatformError `platform.bad_answer`."""
+        ...
 
 
 class Stop(Exception):  # noqa: N818 - it carries a failure, it is not one
@@ -185,6 +197,19 @@ class Run:
         )
         self.deps.moved()
         return after
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, and stop waiting if somebody cancels.
+
+        Raises:
+            Stop: with cause `cancelled`.
+        """
+        clock = self.deps.clock
+        until = clock.now() + timedelta(seconds=seconds)
+        while (left := (until - clock.now()).total_seconds()) > 0:
+            self.check_cancelled()
+            await clock.sleep(min(left, self.deps.options.poll_s))
+        self.check_cancelled()
 
     def check_cancelled(self) -> None:
         """Stop here if somebody asked to.

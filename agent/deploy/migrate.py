@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from agent import sql
 from agent.core.batches import Pace, may_be_sent_together
@@ -232,10 +232,7 @@ async def _wait_for_lock(run: Run, version: str, attempt: int, failure: Failure)
         attempt=attempt,
         blockers=[],
     )
-    until = run.deps.clock.now() + timedelta(seconds=seconds)
-    while (left := (until - run.deps.clock.now()).total_seconds()) > 0:
-        run.check_cancelled()
-        await run.deps.clock.sleep(min(left, options.poll_s))
+    await run.pause(seconds)
 
 
 async def _landed(run: Run, scripts: Sequence[Script]) -> int:

@@ -20,7 +20,7 @@ from agent.core.planning import Plan
 from agent.core.runbook import Runbook
 from agent.core.states import FINAL, Move, State
 from agent.core.units import count
-from agent.deploy import advisors, from_backup, ladder
+from agent.deploy import advisors, from_backup, ladder, platform_watch
 from agent.deploy.backup import take_backup
 from agent.deploy.checking import after_commit, check, tally
 from agent.deploy.checks import collect_metrics
@@ -33,6 +33,7 @@ from agent.deploy.plan import make_plan
 from agent.deploy.preflight import run_preflight
 from agent.deploy.sending import with_hints
 from agent.deploy.snapshot import application_schemas, exported, take_snapshot
+from agent.deploy.soak import soak
 from agent.errors import AgentError, PreflightError, StateError, StoreError
 from agent.ports import Ctx, Session
 
@@ -212,6 +213,7 @@ async def _preflight(run: Run) -> State:
             emit=run.emitter.put,
         )
     if plan.scripts and not any(one.severity is Severity.ERROR for one in findings):
+        findings += await platform_watch.look_before(run)
         findings += await advisors.look_before(run, plan.strategy)
     for one in findings:
         run.emitter.emit(
@@ -294,7 +296,8 @@ async def _backup(run: Run) -> State:
 
 
 async def _migrate(run: Run) -> State:
-    await migrate(run)
+    async with platform_watch.sampling(run):
+        await migrate(run)
     assert run.plan is not None  # noqa: S101 - recalled
     return await run.move(State.MIGRATE, Move.APPLIED, f"{count(len(run.plan.scripts), 'migration')} applied")
 
@@ -311,17 +314,21 @@ async def _verify(run: Run) -> State:
         checks = after_commit(checks)  # the others have passed before COMMIT, on what was then committed
     await check(run, session, checks, phase="final")
     await advisors.look_after(run)
+    watch = platform_watch.Watch.of(run)
+    await platform_watch.judge(run, watch)
+    if soaked := await soak(run, watch):
+        session = await run.clean_session()
     await _measure(run, session)
     await tell_changes(run, session)
     await ladder.clean_up(run, succeeded=True)
-    return await run.move(State.VERIFY, Move.PASSED, await _what_was_checked(run))
+    return await run.move(State.VERIFY, Move.PASSED, f"{await _what_was_checked(run)}{soaked}")
 
 
 async def _what_was_checked(run: Run) -> str:
     """The outcome of the deploy's checks, each counted once with its last result."""
     if run.runbook is None:
         return "there is no runbook, so nothing was checked"
-    if not run.runbook.check_ids():
+    if not any(run.runbook.check_ids()):
         return "the runbook has no checks, so nothing was checked"
     await run.emitter.flush()
     events = await read_events(run.deps.store, run.deploy_id)

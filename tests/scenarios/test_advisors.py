@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
-from agent.edges.management_api import ManagementApi, Timing
 from tests.conftest import Database
 from tests.simulator import Platform, simulating
 from tests.support.advisors import body, finding
-from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
+from tests.support.deploying import deploy, make_settings, write_migrations
+from tests.support.hosted import answers, deployed, runbook
 from tests.support.oracle import psql, rows
 
 V2 = "v2-run-project-advisors"
@@ -37,38 +35,6 @@ def platform(project: tuple[Database, Path]) -> Iterator[Platform]:
         yield running
 
 
-def runbook(folder: Path, text: str) -> None:
-    (folder / "deploy.yaml").write_text(f"version: 1\ntitle: Tags\n{text}")
-
-
-@asynccontextmanager
-async def client(platform: Platform, token: str = "") -> AsyncIterator[ManagementApi]:
-    api = ManagementApi(
-        ref=platform.ref,
-        token=SecretStr(token or platform.token),
-        base_url=platform.url,
-        timing=Timing(timeout_s=5, slow_timeout_s=5, deadline_s=0),
-    )
-    try:
-        yield api
-    finally:
-        await api.close()
-
-
-async def deployed(
-    project: tuple[Database, Path], platform: Platform, strategy: str = "auto", token: str = ""
-) -> Outcome:
-    database, folder = project
-    async with client(platform, token) as api:
-        return await deploy(make_settings(database.url, folder), strategy, deps={"platform": api})
-
-
-def answers(platform: Platform, operation: str, *bodies: bytes) -> None:
-    """What the operation answers, one call after the other."""
-    for one in bodies:
-        platform.fault(operation, status=200, body=one)
-
-
 def tables(database: Database) -> list[str]:
     return [
         row[0] for row in rows(database.url, "select tablename from pg_tables where schemaname = 'public' order by 1")
@@ -85,7 +51,7 @@ async def test_a_finding_that_the_deploy_brought_undoes_it(
     )
     answers(platform, V2, body(OLD, version=2), body(OLD, NEW, version=2))
 
-    outcome = await deployed(project, platform, strategy)
+    outcome = await deployed(project[0].url, project[1], platform, strategy)
 
     assert outcome.state == "restored"
     assert tables(project[0]) == ["notes"]
@@ -106,7 +72,7 @@ async def test_what_was_there_before_and_what_is_below_the_level_are_no_reason(
     below = finding("function_search_path_mutable", "touch", "WARN")
     answers(platform, V2, body(OLD, version=2), body(OLD, below, version=2))
 
-    outcome = await deployed(project, platform)
+    outcome = await deployed(project[0].url, project[1], platform)
 
     assert outcome.state == "succeeded"
     (told,) = [one for one in outcome.of("finding") if one.data["code"] == "advisors.new_finding"]
@@ -127,7 +93,7 @@ async def test_where_the_v2_route_is_missing_the_old_ones_are_asked(
     answers(platform, SECURITY, body(OLD), body(OLD, NEW))
     answers(platform, PERFORMANCE, body(), body())
 
-    outcome = await deployed(project, platform)
+    outcome = await deployed(project[0].url, project[1], platform)
 
     assert outcome.state == "restored"
     assert len(platform.called(V2)) == 1, "the answers must be of one route, to be compared"
@@ -144,7 +110,9 @@ async def test_advisors_that_cannot_be_asked_are_not_checked_and_never_passed(
     if access == "no token":
         outcome = await deploy(make_settings(database.url, folder))
     else:  # one that lacks that permission
-        outcome = await deployed(project, platform, token=platform.scoped_token(["project_admin_read"]))
+        outcome = await deployed(
+            project[0].url, project[1], platform, token=platform.scoped_token(["project_admin_read"])
+        )
 
     assert outcome.state == state
     (told,) = [one for one in outcome.of("finding") if one.data["code"] == "advisors.not_checked"]
@@ -166,7 +134,7 @@ async def test_advisors_that_are_gone_after_the_deploy(
     answers(platform, V2, body(version=2))
     platform.fault(V2, status=403, missing_permissions=["advisors_read"], times=None)
 
-    outcome = await deployed(project, platform)
+    outcome = await deployed(project[0].url, project[1], platform)
 
     assert outcome.state == state
     (check,) = outcome.of("check")

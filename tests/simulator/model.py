@@ -118,6 +118,7 @@ class Fault:
     status: int | None = None
     message: str | None = None
     body: bytes | None = None
+    media: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     missing_permissions: tuple[str, ...] = ()
     seconds: float = 0.0

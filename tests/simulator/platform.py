@@ -127,6 +127,7 @@ class Platform:
         status: int | None = None,
         message: str | None = None,
         body: bytes | None = None,
+        media: str | None = None,
         headers: Mapping[str, str] | None = None,
         missing_permissions: Iterable[str] = (),
         seconds: float = 0.0,
@@ -141,6 +142,7 @@ class Platform:
             status: answer with this error instead of doing anything.
             message: the error's message.
             body: answer with these bytes; without `status` the operation is done and its status kept.
+            media: the media type of these bytes; None: JSON.
             headers: added to the answer, such as `retry-after`.
             missing_permissions: listed in a 403.
             seconds: answer so much later; the operation is done first.
@@ -154,6 +156,7 @@ class Platform:
             status=status,
             message=message,
             body=body,
+            media=media,
             headers=dict(headers or {}),
             missing_permissions=tuple(missing_permissions),
             seconds=seconds,

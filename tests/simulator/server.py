@@ -74,7 +74,7 @@ class Server:
                 await asyncio.sleep(fault.seconds)  # a slow answer is what was asked for
             headers |= fault.headers
             if fault.body is not None:
-                answer = Answer(status=answer.status, body=fault.body)
+                answer = Answer(status=answer.status, body=fault.body, media=fault.media or answer.media)
         cut = fault is not None and fault.cut == "after"
         self._record(
             request, operation, call.query, raw, 0 if cut else answer.status, problems=tuple(problems), fault=fault

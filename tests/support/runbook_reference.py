@@ -12,7 +12,7 @@ _ORDER = (
     "Runbook", "Proof", "Volumes", "Stage", "SnapshotQuery", "MigrationRunbook", "Monitor", "Script", "Check", "Expect",
     "Parameter", "TableCheck", "ColumnCheck", "IndexCheck", "ConstraintCheck", "ForeignKeyCheck", "TriggerCheck",
     "FunctionCheck", "PolicyCheck", "RlsCheck", "PerformanceCheck", "HttpCheck", "JsonExpect", "Advisors", "Allowed",
-    "Metric", "Rollback", "OnFailure", "Trouble", "When", "ManualTest",
+    "PlatformMetrics", "Limit", "Soak",    "Metric", "Rollback", "OnFailure", "Trouble", "When", "ManualTest",
 )  # fmt: skip
 _TITLES = {
     "Runbook": "The runbook", "Proof": "An item of checklist or success_criteria", "Volumes": "volumes",
@@ -20,6 +20,7 @@ _TITLES = {
     "Monitor": "An item of monitors", "Script": "A rollback script", "Check": "A check", "Expect": "expect",
     "Parameter": "A value of params", "JsonExpect": "An item of json", "Metric": "An item of metrics",
     "Advisors": "advisors", "Allowed": "An item of allow",
+    "PlatformMetrics": "platform_metrics", "Limit": "An item of limits", "Soak": "soak",
     "Rollback": "rollback", "OnFailure": "on_failure", "Trouble": "An item of troubleshooting", "When": "when",
     "ManualTest": "An item of manual_tests", "ForeignKeyCheck": "foreign_key",
 }  # fmt: skip
