@@ -193,6 +193,7 @@ def backup_options(settings: Settings) -> BackupOptions:
         work_dir=chosen.work_dir,
         lock_timeout_s=chosen.restore_lock_timeout_s,
         lock_attempts=chosen.restore_lock_attempts,
+        ahead_bytes=chosen.restore_ahead_bytes,
     )
 
 

@@ -29,6 +29,8 @@ class BackupOptions:
     `schemas`: empty means all of the application's. `managed_data`: schemas of Supabase whose rows are kept too (never
     restored in place). `min_bytes`: a smaller backup is refused. `work_dir`: where files lie on their way to or
     from a bucket or encryption; None: the system's temporary folder. `lock_timeout_s`, `lock_attempts`: of a restore.
+    `ahead_bytes`: a table whose rows take at least so much in the archive is loaded ahead of a full restore; None: no
+    table is.
     """
 
     schemas: tuple[str, ...] = ()
@@ -42,6 +44,7 @@ class BackupOptions:
     work_dir: Path | None = None
     lock_timeout_s: float = 10.0
     lock_attempts: int = 3
+    ahead_bytes: int | None = 1 << 20
 
 
 def work_dir(options: BackupOptions) -> Path | None:

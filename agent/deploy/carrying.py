@@ -112,7 +112,7 @@ class Carrying:
         """Run batches, each with SQL that ends its transaction."""
         async with self.target.session(purpose=self.purpose) as session:
             await end_leftovers(session, self.clock, self.emit)
-            begin, lock_timeout = await _begin(session, self.options)
+            begin, lock_timeout = await beginning(session, self.options)
             path: str = await session.value(sql.load("restore/default_path"))
         for number, (batch, noted) in enumerate(batches, total - len(batches) + 1):
             await self._one(batch, begin, f"{lock_timeout}\n{batch.after}\n{noted}", path, part=number > 1)
@@ -158,7 +158,7 @@ class Carrying:
                 return
 
 
-async def _begin(session: Session, options: BackupOptions) -> tuple[str, str]:
+async def beginning(session: Session, options: BackupOptions) -> tuple[str, str]:
     """The first part of every transaction, and of it what pg_restore sets otherwise."""
     [facts] = await session.rows(sql.load("backup/facts"), {"schemas": []})
     newer = sql.load("restore/begin_17") if facts["server_major"] >= _TRANSACTION_TIMEOUT_SINCE else ""

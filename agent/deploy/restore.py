@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from agent import sql
 from agent.core import backups as core
 from agent.core import lock_room
+from agent.core.ahead import Table
 from agent.core.archive_list import Entry, as_listing, belongings, entries, fast_order, split_at_rows
 from agent.core.backups import Manifest
 from agent.core.catalog import CatalogObject
@@ -22,6 +23,7 @@ from agent.core.models import BackupRecord, EventKind, Severity
 from agent.core.restore_failures import refuse_newer_server
 from agent.core.restore_sql import as_members, reading_checks
 from agent.deploy import outside
+from agent.deploy.ahead import loaded_ahead
 from agent.deploy.archive import BackupOptions, load_manifest, opened
 from agent.deploy.carrying import Batch, Carrying, end_leftovers, unfinished
 from agent.deploy.emitter import Emit, tell
@@ -86,7 +88,7 @@ async def restore_in_place(
             plan = await _plan(session, tools, manifest, folder, last=last, guard=guard, shared=shared)
             for line in plan.left_alone:
                 tell(emit, clock, EventKind.LOG, f"left alone, since it is not ours: {line}", severity=Severity.WARNING)
-            await _run(plan, carrying, journal=manifest.id)
+            await _run(plan, carrying, session, folder, journal=manifest.id)
         await analyse(target, purpose=purpose, jobs=options.jobs, schemas=manifest.schemas)
     tell(emit, clock, EventKind.LOG, f"restored backup {backup.id}: {', '.join(manifest.schemas)}", backup=backup.id)
 
@@ -138,6 +140,16 @@ class _Plan:
         """Those that it takes in one transaction."""
         return self.to_drop + lock_room.to_make([*self.made, *self.filled])
 
+    def without(self, tables: Sequence[Table]) -> _Plan:
+        """The same where these tables have been loaded ahead, and only have to be moved to their place."""
+        taken = {number for table in tables for number in table.taken}
+        return replace(
+            self,
+            first=[*self.first, *(move for table in tables for move in table.moves)],
+            made=[entry for entry in self.made if entry.dump_id not in taken],
+            filled=[entry for entry in self.filled if entry.dump_id not in taken],
+        )
+
     def whole(self) -> Batch:
         """All of it in one transaction; rights come last, since an owner may have taken its own away."""
         rights = [entry for entry in self.made if entry.desc == "ACL"]
@@ -181,11 +193,22 @@ def script(*statements: str) -> str:
     return "".join(f"{text};\n" for one in statements if (text := one.strip().rstrip(";")))
 
 
-async def _run(plan: _Plan, carrying: Carrying, *, journal: str) -> None:
+async def _run(plan: _Plan, carrying: Carrying, session: Session, folder: Path, *, journal: str) -> None:
     """In one transaction where locks allow, else in several."""
     if plan.locks <= plan.room:
         try:
-            await carrying.carry_out([plan.whole()])
+            async with loaded_ahead(
+                [*plan.made, *plan.filled],
+                session=session,
+                target=carrying.target,
+                tools=carrying.tools,
+                folder=folder,
+                options=carrying.options,
+                purpose=carrying.purpose,
+                clock=carrying.clock,
+                emit=carrying.emit,
+            ) as tables:
+                await carrying.carry_out([plan.without(tables).whole()])
         except TargetError as error:
             if error.code != "restore.out_of_locks":
                 raise

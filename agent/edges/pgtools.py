@@ -178,7 +178,7 @@ class PostgresTools:
     async def script(self, archive: Path, listing: str) -> str:
         """See `ports.PgTools.script`."""
         with _as_file(listing) as chosen:
-            return await self._read(archive, "--file=-", f"--use-list={chosen}")
+            return await self._read(archive, "--verbose", "--file=-", f"--use-list={chosen}")
 
     async def _read(self, archive: Path, *arguments: str) -> str:
         """What pg_restore writes of an archive."""
@@ -226,6 +226,7 @@ class PostgresTools:
         rest: str = "",
         freeze: bool = False,
         search_path: str = "",
+        into: tuple[str, str] | None = None,
     ) -> None:
         """See `ports.PgTools.restore`.
 
@@ -254,7 +255,7 @@ class PostgresTools:
             hearing = asyncio.gather(*(program.listen() for program in (psql, *sources)))
             freezers: list[Freezer | None] = [None] * len(sources)
             if freeze:
-                freezers[-1] = Freezer()
+                freezers[-1] = Freezer(into)
             try:
                 broken = await feed(
                     psql,

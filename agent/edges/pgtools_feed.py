@@ -22,9 +22,13 @@ class Freezer:
 
     Rows written so need no hint bits, no VACUUM and no second look by the index builds that follow (PostgreSQL
     documentation, "COPY"). In rows a line break is written `\n`, so the mark of their end is no row.
+
+    Args:
+        into: the rows of the first table go into the second.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, into: tuple[str, str] | None = None) -> None:
+        self._into = (f"COPY {into[0]} ".encode(), f"COPY {into[1]} ".encode()) if into else None
         self._kept = b""
         self._in_rows = False
 
@@ -40,7 +44,7 @@ class Freezer:
                 if end < 0:
                     break
             elif match := _COPY.search(text, at):
-                done += [text[at : match.end()], b" WITH (FREEZE);"]
+                done += [text[at : match.start()], self._turned(match[0]), b" WITH (FREEZE);"]
                 at, self._in_rows = match.end() + 1, True
             else:
                 begun = _MAY_BE_COPY.search(text, at)
@@ -50,6 +54,11 @@ class Freezer:
                 break
         self._kept = text[at:]
         return b"".join(done)
+
+    def _turned(self, copy: bytes) -> bytes:
+        if self._into is not None and copy.startswith(self._into[0]):
+            return self._into[1] + copy.removeprefix(self._into[0])
+        return copy
 
     def rest(self) -> bytes:
         """What was kept back."""
@@ -84,7 +93,9 @@ async def feed(
             await sink.drain()
         sink.write(b"\\echo done\n")
         await sink.drain()
-        if await answer.readline():  # nothing: psql has ended
+        while (line := await answer.readline()) not in (b"", b"done\n"):
+            continue  # what a statement gave
+        if line:  # nothing: psql has ended
             sink.write(b"COMMIT;\n")
             await sink.drain()
         sink.close()

@@ -57,7 +57,7 @@ class PgTools(Protocol):
         ...
 
     async def script(self, archive: Path, listing: str) -> str:
-        """The SQL of the archive's entries in `listing`.
+        """The SQL of the archive's entries in `listing`, each under a comment that gives its dump id.
 
         Raises:
             BackupError: `backup.unreadable`.
@@ -88,6 +88,7 @@ class PgTools(Protocol):
         rest: str = "",
         freeze: bool = False,
         search_path: str = "",
+        into: tuple[str, str] | None = None,
     ) -> None:
         """One transaction: the script `before`, the archive's entries in `listing`, the script `after`.
 
@@ -97,6 +98,7 @@ class PgTools(Protocol):
             freeze: the rows of the last entries are written as COPY FREEZE does: their tables are made or truncated in
                 this transaction.
             search_path: in force for the archive's entries; their own names need none, functions that they call may.
+            into: with `freeze`, the rows of the first table go into the second; qualified, as pg_dump writes names.
 
         Raises:
             BackupError: `backup.unreadable`: nothing was changed; `backup.connection_lost`: nor then, unless it was

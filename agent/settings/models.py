@@ -81,7 +81,8 @@ class BackupSettings(Section):
     reads them again. `include_data_of`: rows of these Supabase schemas too. `min_bytes`: a smaller backup is refused.
     `work_dir`: where files lie on their way to or from a bucket or encryption; None: the system's temporary folder.
     `restore_lock_timeout_s`: how long a restore waits for the locks on what it replaces; `restore_lock_attempts`: how
-    often in all.
+    often in all. `restore_ahead_bytes`: a table whose rows take at least so many bytes in the backup is loaded ahead of
+    a full restore, `jobs` at a time, while the application still works.
     """
 
     target: str = ""
@@ -95,6 +96,7 @@ class BackupSettings(Section):
     work_dir: Path | None = None
     restore_lock_timeout_s: Seconds = Field(default=10.0, gt=0)
     restore_lock_attempts: int = Field(default=3, ge=1, le=1000)
+    restore_ahead_bytes: int = Field(default=1 << 20, ge=0)
 
     @field_validator("target")
     @classmethod

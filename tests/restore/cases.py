@@ -99,7 +99,8 @@ async def undo(case: Case, database: Database, folder: Path, *, rung: int) -> tu
     if case.runbook:
         (folder / "deploy.yaml").write_text(case.runbook)
     url = database.url_as(case.header.get("As", "postgres"))
-    settings = make_settings(url, folder, deploy={"targeted_restore": rung == 3})
+    ahead = {"restore_ahead_bytes": 0}  # as if all tables were large
+    settings = make_settings(url, folder, deploy={"targeted_restore": rung == 3}, backup=ahead)
     outcome = await deploy(settings, case.strategy)
     return outcome, before.unlike(picture.take(database.admin_url))
 

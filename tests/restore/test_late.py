@@ -128,7 +128,9 @@ def present(database: Database) -> list[tuple[str, str]]:
 async def test_an_application_that_never_stops_writing_loses_nothing(
     database: Database, tmp_path: Path, rung: int
 ) -> None:
-    settings = set_up(database, tmp_path, deploy={"targeted_restore": rung == 3}, backup={"min_bytes": 0})
+    settings = set_up(
+        database, tmp_path, deploy={"targeted_restore": rung == 3}, backup={"min_bytes": 0, "restore_ahead_bytes": 0}
+    )
     with ExitStack() as stack:
         sessions = [
             stack.enter_context(Application(database.url, f"app{number}", tables))
