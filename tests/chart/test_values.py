@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from agent.settings import Settings
-from tests.support.chart import APP, CHART, VALUES, manifests, run_helm, the
+from tests.support.chart import CHART, VALUES, app_with, run_helm, the
 from tests.support.chart_values import SCHEMA
 
 MINIMAL = VALUES["minimal"]
@@ -127,16 +126,8 @@ def test_secrets_cannot_be_written_into_the_settings() -> None:
 def test_an_application_includes_the_templates(version: str, tmp_path: Path) -> None:
     """helm/examples/app: its pods wait; with the sidecar they also deploy."""
 
-    app = tmp_path / "helm" / "examples" / "app"
-    shutil.copytree(APP, app)
-    shutil.copytree(CHART, tmp_path / "helm" / "supabase-deploy-agent")
-    built = run_helm(version, "dependency", "build", app, env={"HOME": str(tmp_path)})
-    assert built.returncode == 0, built.stderr
-
     def pod(*arguments: str) -> dict:
-        done = run_helm(version, "template", "shop", app, *arguments)
-        assert done.returncode == 0, done.stderr
-        objects = manifests(done.stdout)
+        objects = app_with(tmp_path / str(len(arguments)), *arguments, version=version)
         kinds = [one["kind"] for one in objects]
         assert kinds == (["ConfigMap", "Deployment", "PersistentVolumeClaim"] if arguments else ["Deployment"])
         found: dict = the("Deployment", objects)["spec"]["template"]["spec"]

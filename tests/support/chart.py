@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -80,3 +81,14 @@ def the(kind: str, objects: tuple[Manifest, ...] | list[Manifest]) -> Manifest:
     """The only object of a kind."""
     (found,) = [one for one in objects if one["kind"] == kind]
     return found
+
+
+def app_with(folder: Path, *arguments: str, version: str = "3") -> list[Manifest]:
+    """The objects of helm/examples/app, with this chart as its dependency, copied to `folder`."""
+    app = folder / "helm" / "examples" / "app"
+    shutil.copytree(APP, app)
+    shutil.copytree(CHART, folder / "helm" / "supabase-deploy-agent")
+    for command in (["dependency", "build", app], ["template", "shop", app, *arguments]):
+        done = run_helm(version, *command, env={"HOME": str(folder)})
+        assert done.returncode == 0, done.stderr
+    return manifests(done.stdout)

@@ -91,6 +91,7 @@
     - --max-failures=-1
     {{- /* who reads an older commit can finish */}}
     - --stale-worktree-timeout=10m
+    - --http-bind=:8081
     {{- end }}
     {{- if and $git.existingSecret $ssh }}
     - --ssh-key-file=/etc/git-secret/ssh_key
@@ -101,6 +102,15 @@
     {{- end }}
   env:
     - {name: HOME, value: /tmp}
+  {{- if not (index . 2) }}
+  ports:
+    - {name: git-http, containerPort: 8081, protocol: TCP}
+  livenessProbe:
+    httpGet: {path: /, port: git-http}
+    periodSeconds: 30
+    timeoutSeconds: 5
+    failureThreshold: 5
+  {{- end }}
   resources:
     {{- toYaml $git.resources | nindent 4 }}
   securityContext:
