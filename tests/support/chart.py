@@ -32,21 +32,17 @@ def run_helm(
     )
 
 
-def template(version: str, values: Path, *arguments: str | Path, chart: Path = CHART, kubernetes: str = "1.33") -> str:
-    """What `helm template shop` prints."""
-    done = run_helm(
-        version,
-        "template",
-        "shop",
-        chart,
-        "--namespace",
-        "apps",
-        "--values",
-        values,
-        "--kube-version",
-        kubernetes,
-        *arguments,
-    )
+def template(
+    version: str,
+    values: Path,
+    *arguments: str | Path,
+    chart: Path = CHART,
+    kubernetes: str = "1.33",
+    release: str = "shop",
+) -> str:
+    """What `helm template` prints."""
+    options = ["--namespace", "apps", "--values", values, "--kube-version", kubernetes]
+    done = run_helm(version, "template", release, chart, *options, *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
