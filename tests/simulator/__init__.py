@@ -17,7 +17,7 @@ that violates it is answered with 400, as the platform does, and `Recorded.probl
 An operation that the simulator does not have is answered with 501; `operations.HANDLERS` lists those that it has.
 """
 
-from . import backups, database, projects  # noqa: F401 - they register what they answer
+from . import advisors, backups, branches, database, projects, settings  # noqa: F401 - they register what they answer
 from .model import Answer, Fault, Recorded, Refused
 from .operations import HANDLERS
 from .platform import Platform

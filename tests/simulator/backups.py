@@ -160,13 +160,15 @@ async def _restore(call: Call, project: Project, restore: Callable[[], Coroutine
     seen = project.polls
     await _polled(project, seen + script.late_polls)
     project.status = "RESTORING"
+    physical = project.physical
+    assert physical is not None
     try:
         if await _held(project) or script.outcome == "failed":
-            await project.postgres.halt()
+            await physical.stop()
             project.status = "RESTORE_FAILED"
             return
         if script.outcome == "stuck":
-            await project.postgres.halt()
+            await physical.stop()
             await script.released.wait()
         await restore()
         await _polled(project, seen + script.late_polls + script.polls)

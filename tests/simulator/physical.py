@@ -133,10 +133,14 @@ class Physical:
         base = self._bases[label]
         await self._restore(base, recovery_target="immediate", recovery_target_timeline=str(base.timeline))
 
+    async def stop(self) -> None:
+        """Stop the server with a log that any moment so far can be restored from. Does nothing when it is down."""
+        await self._end_the_log()
+        await self._postgres.halt()
+
     async def _restore(self, base: _Base, **target: str) -> None:
         async with self._restoring:
-            await self._end_the_log()
-            await self._postgres.halt()
+            await self.stop()
             await asyncio.to_thread(self._exchange, base, target)
             await self._postgres.resume()
             async with await self._connect() as connection:
@@ -146,15 +150,12 @@ class Physical:
             self._timelines.append((now(), await self._timeline()))
 
     async def _end_the_log(self) -> None:
-        """Commit something, so that the log holds a later time than any moment that can be asked for.
-
-        A server that is down, after a restore that failed, has its log complete already.
-        """
+        """Commit something: recovery wants to see a later time than the moment that it is to stop at."""
         try:
             async with await self._connect() as connection:
                 await connection.execute("SELECT pg_current_xact_id()")
         except psycopg.OperationalError:
-            return
+            return  # it is down, so this was done before
 
     def _exchange(self, base: _Base, target: dict[str, str]) -> None:
         data = self._postgres.data

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from . import contract
+from .branches import Branch
 from .model import Fault, Recorded, Refused, Token
 from .project import ORGANIZATION, Backup, Project
 
@@ -81,7 +82,7 @@ class Platform:
         self.restore_points = True
         self.organization = ORGANIZATION
         self.projects: dict[str, Project] = {}
-        self.branches: dict[str, Any] = {}
+        self.branches: dict[str, Branch] = {}
         self.user = "simulated-user"
         self.restoring = Restoring()
         self.loop: asyncio.AbstractEventLoop | None = None

@@ -20,11 +20,13 @@ class SessionPooler:
     Args:
         ref: the project's ref, which users carry as a suffix.
         server_port: where Postgres is; it may be away for a while.
+        host: the name or address of loopback to listen on.
+        port: 0: any free one.
     """
 
-    def __init__(self, ref: str, server_port: int) -> None:
-        self.host = "127.0.0.1"
-        self.port = 0
+    def __init__(self, ref: str, server_port: int, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.host = host
+        self.port = port
         self._suffix = f".{ref}"
         self._server_port = server_port
         self._server: asyncio.Server | None = None
@@ -32,7 +34,7 @@ class SessionPooler:
 
     async def start(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._serve, self.host, 0)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -62,7 +64,7 @@ class SessionPooler:
         while (code := struct.unpack("!I", startup[4:8])[0]) in (_SSL_REQUEST, _GSS_REQUEST):
             writer.write(b"N")
             startup = await _packet(reader)
-        server_reader, server_writer = await asyncio.open_connection(self.host, self._server_port)
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
         try:
             server_writer.write(startup if code == _CANCEL else self._without_ref(startup))
             async with asyncio.TaskGroup() as both:

@@ -87,6 +87,7 @@ class Project:
     search_path: str = "public, extensions"
     max_rows: int = 1000
     pool_size: int | None = 15
+    pool_mode: str = "session"
     schedule: str = "02:00:00"
     schedule_at: dt.datetime = field(default_factory=now)
     jwt_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))

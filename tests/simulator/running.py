@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import psycopg
 import uvicorn
 
 from agent.edges.embedded import EmbeddedPostgres
 
+from . import branches
 from .physical import Physical
 from .platform import Platform
-from .pooler import SessionPooler
-from .project import Backup, Project, new_ref, now
+from .project import Project, new_ref
+from .provision import prepare
 from .server import Server
 
 
@@ -150,6 +149,9 @@ class _Thread(threading.Thread):
         for task in list(platform.background):
             task.cancel()
         await asyncio.gather(*platform.background, return_exceptions=True)
+        for branch in list(platform.branches.values()):
+            if not branch.is_default:
+                await branches.remove(platform, branch)
         for one in platform.projects.values():
             if one.pooler is not None:
                 await one.pooler.stop()
@@ -161,13 +163,3 @@ class _Uvicorn(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[Any]:
         yield
-
-
-async def prepare(project: Project) -> None:
-    """Give a new project what the platform runs beside its database."""
-    project.pooler = SessionPooler(project.ref, project.postgres.port)
-    await project.pooler.start()
-    async with await psycopg.AsyncConnection.connect(project.admin_url) as connection:
-        version = connection.info.server_version
-    project.version = f"{version // 10000}.{version % 10000}.1.001"
-    project.backups.append(Backup(id=1, made_at=now() - dt.timedelta(hours=5)))
