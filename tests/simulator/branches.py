@@ -199,6 +199,8 @@ async def remove(platform: Platform, branch: Branch) -> None:
     """Stop the branch's server and forget it."""
     platform.branches.pop(branch.id, None)
     platform.projects.pop(branch.project.ref, None)
+    if branch.project.api is not None:
+        await branch.project.api.stop()
     if branch.project.pooler is not None:
         await branch.project.pooler.stop()
     await branch.project.postgres.stop()

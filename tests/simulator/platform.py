@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from . import contract
+from . import contract, keys
 from .branches import Branch
 from .model import Fault, Recorded, Refused, Token
 from .project import ORGANIZATION, Backup, Project
@@ -64,6 +64,7 @@ class Platform:
         token: a token that may do everything.
         ref: the first project's ref.
         calls: every request of the Management API, in the order in which it was answered.
+        api_calls: every request of a project's own API; `operation` is `rest`, `auth` or `storage`.
         violations: answers that broke the contract, which are the simulator's own errors.
         plan: the organization's plan: free, pro, team or enterprise.
         rate_limit: requests a minute for a user, project and endpoint; None: not limited.
@@ -76,6 +77,7 @@ class Platform:
         self.url = ""
         self.token = "sbp_" + secrets.token_hex(20)
         self.calls: list[Recorded] = []
+        self.api_calls: list[Recorded] = []
         self.violations: list[str] = []
         self.plan = "pro"
         self.rate_limit: int | None = 120
@@ -105,6 +107,20 @@ class Platform:
     def api_url(self) -> str:
         """The first project's own URL, as `supabase.create_client` takes it: `/rest/v1`, `/auth/v1`, `/storage/v1`."""
         return self.url
+
+    def key(self, role: Literal["anon", "service_role"] = "anon") -> str:
+        """The first project's API key of a role: the publishable or the secret one."""
+        return keys.publishable(self.project) if role == "anon" else keys.secret(self.project)
+
+    def add_user(self, email: str, password: str) -> str:
+        """Add a confirmed user who can sign in to the first project; the user's id."""
+        assert self.project.api is not None
+        return self.run(self.project.api.auth.create(email, password))
+
+    def start_api(self) -> None:
+        """Let the first project's PostgREST read its schema cache now, and not at its first request."""
+        assert self.project.api is not None
+        self.run(self.project.api.rest.start())
 
     def called(self, operation: str) -> list[Recorded]:
         """The requests of one operation, such as `v1-get-project`."""
@@ -139,7 +155,7 @@ class Platform:
         """Script what goes wrong with an operation; several faults of one operation apply in the order given.
 
         Args:
-            operation: its `operationId`.
+            operation: its `operationId`; or `rest`, `auth` or `storage` for a request of a project's own API.
             status: answer with this error instead of doing anything.
             message: the error's message.
             body: answer with these bytes; without `status` the operation is done and its status kept.
@@ -227,7 +243,7 @@ class Platform:
         self._windows.clear()
 
     def _known(self, operation: str) -> None:
-        if operation not in self.contract.operations:
+        if operation not in self.contract.operations and operation not in ("rest", "auth", "storage"):
             raise KeyError(f"the document has no operation {operation!r}")
 
     # what the server asks

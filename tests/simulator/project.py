@@ -17,6 +17,7 @@ from agent.edges.embedded import EmbeddedPostgres
 from .pooler import SessionPooler
 
 if TYPE_CHECKING:
+    from .api import Api
     from .physical import Physical
 
 HEALTHY = "ACTIVE_HEALTHY"
@@ -56,6 +57,7 @@ class Project:
         unhealthy: service of `/health` to the reason why it is not well.
         read_only: whether the platform has set the database read-only (disk full).
         pooler: the session pooler in front of the database.
+        api: the stand-ins for PostgREST, Auth and Storage.
         physical: its physical backups, where the simulator was started with `restores`.
         polls: how often `GET /v1/projects/{ref}` was answered.
     """
@@ -95,6 +97,7 @@ class Project:
     pooler: SessionPooler | None = None
     version: str = "17.0.1.001"
     physical: Physical | None = None
+    api: Api | None = None
     polls: int = 0
     polled: asyncio.Condition = field(default_factory=asyncio.Condition)
 

@@ -6,12 +6,14 @@ import datetime as dt
 
 import psycopg
 
+from .api import Api
 from .pooler import SessionPooler
 from .project import Backup, Project, now
 
 
 async def prepare(project: Project) -> None:
     """Start the project's pooler, note the server's version, and list a daily backup of five hours ago."""
+    project.api = Api(project)
     project.pooler = SessionPooler(project.ref, project.postgres.port)
     await project.pooler.start()
     async with await psycopg.AsyncConnection.connect(project.admin_url) as connection:

@@ -153,6 +153,8 @@ class _Thread(threading.Thread):
             if not branch.is_default:
                 await branches.remove(platform, branch)
         for one in platform.projects.values():
+            if one.api is not None:
+                await one.api.stop()
             if one.pooler is not None:
                 await one.pooler.stop()
 

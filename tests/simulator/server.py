@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from . import operations
+from .api import SERVICES
 from .contract import Operation
 from .model import Answer, Call, Fault, Recorded, Refused
 from .platform import Platform
@@ -34,11 +35,46 @@ class Server:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        answer = await self._management(request)
+        service = request.url.path.split("/")[1]
+        answer = await (self._service(request, service) if service in SERVICES else self._management(request))
         if answer is None:
             self._cut(request)
             return
         await _send(answer, request, send)
+
+    async def _service(self, request: Request, service: str) -> Answer | None:
+        """Answer a request of a project's own API; None: the connection is to be cut."""
+        platform = self._platform
+        ref = request.headers.get("host", "").split(".")[0]
+        project = platform.projects.get(ref, platform.project)
+        raw = await request.body()
+        fault = platform.next_fault(service)
+        cut = fault.cut if fault is not None else None
+        answer = Answer(status=0)
+        if cut != "before":
+            assert project.api is not None
+            if fault is not None and fault.status is not None:
+                answer = _scripted(fault).answer()
+            else:
+                answer = await project.api.answer(request)
+            if fault is not None:
+                if fault.seconds:
+                    await asyncio.sleep(fault.seconds)  # a slow answer is what was asked for
+                body = answer.body if fault.body is None else fault.body
+                headers = {**answer.headers, **fault.headers}
+                answer = Answer(status=answer.status, body=body, media=fault.media or answer.media, headers=headers)
+        platform.api_calls.append(
+            Recorded(
+                method=request.method,
+                path=request.url.path,
+                operation=service,
+                query=dict(request.query_params),
+                body=raw,
+                status=0 if cut else answer.status,
+                fault=fault,
+            )
+        )
+        return None if cut else answer
 
     async def _management(self, request: Request) -> Answer | None:
         """Answer a request of the Management API and record it; None: the connection is to be cut."""
@@ -209,8 +245,9 @@ def _no_constant(name: str) -> Any:
 
 async def _send(answer: Answer, request: Request, send: Send) -> None:
     headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    if answer.body:
-        kind = f"{answer.media}; charset=utf-8" if "charset" not in answer.media else answer.media
+    if answer.body or (answer.status == 200 and request.method == "GET"):
+        text = answer.media.startswith("text/") or "json" in answer.media
+        kind = f"{answer.media}; charset=utf-8" if text and "charset" not in answer.media else answer.media
         headers.append((b"content-type", kind.encode()))
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
