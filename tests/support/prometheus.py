@@ -1,0 +1,118 @@
+"""A real Prometheus server that scrapes a real agent every second."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.needs import cannot_run
+
+PATIENCE_S = 60.0  # for a loaded machine
+
+
+class Prometheus:
+    """A running server; `firing` are the names of its alerts that fire now."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+        self._process = process
+        self._log = log
+        self._http = httpx.Client(base_url=url, timeout=PATIENCE_S)
+
+    def _get(self, path: str, **params: str) -> Any:
+        return self._http.get(path, params=params).raise_for_status().json()["data"]
+
+    def wait_until(self, what: Callable[[], bool], why: Callable[[], str]) -> None:
+        """Ask again until it is so. Prometheus calls nobody back but an Alertmanager."""
+        until = time.monotonic() + PATIENCE_S
+        while not what():
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < until, why()
+            time.sleep(0.1)
+
+    def wait_until_ready(self) -> None:
+        def answers() -> bool:
+            try:
+                return self._http.get("/-/ready").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        self.wait_until(answers, self._log.read_text)
+
+    def firing(self) -> dict[str, dict[str, Any]]:
+        return {
+            one["labels"]["alertname"]: one for one in self._get("/api/v1/alerts")["alerts"] if one["state"] == "firing"
+        }
+
+    def wait_for(self, *names: str) -> list[dict[str, Any]]:
+        """Until all these fire; the alerts."""
+        self.wait_until(lambda: set(names) <= set(self.firing()), lambda: f"{names}; firing: {sorted(self.firing())}")
+        found = self.firing()
+        return [found[name] for name in names]
+
+    def wait_until_silent(self, *names: str) -> None:
+        self.wait_until(
+            lambda: not set(names) & set(self.firing()), lambda: f"{names}; firing: {sorted(self.firing())}"
+        )
+
+    def ask(self, expr: str) -> list[dict[str, Any]]:
+        """The series of an instant query."""
+        found: list[dict[str, Any]] = self._get("/api/v1/query", query=expr)["result"]
+        return found
+
+    def close(self) -> None:
+        self._http.close()
+
+
+@contextmanager
+def scraping(folder: Path, *, port: int, token: str, rules: str) -> Iterator[Prometheus]:
+    """Prometheus during the `with`, scraping the agent on that port."""
+    program = shutil.which("prometheus")
+    if program is None:
+        cannot_run("prometheus (Debian: prometheus) is not installed")
+    folder.mkdir()
+    (folder / "token").write_text(token)
+    (folder / "rules.yaml").write_text(rules)
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s", "scrape_timeout": "1s"},
+        "rule_files": ["rules.yaml"],
+        "scrape_configs": [
+            {
+                "job_name": "deploy-agent",
+                "authorization": {"credentials_file": "token"},
+                "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
+            }
+        ],
+    }
+    (folder / "prometheus.json").write_text(json.dumps(config))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        own = free.getsockname()[1]
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                program,
+                f"--config.file={folder / 'prometheus.json'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{own}",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    server = Prometheus(process, f"http://127.0.0.1:{own}", log)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.close()
+        process.kill()
+        process.wait()
