@@ -9,8 +9,8 @@ import logging
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,13 @@ from pydantic import SecretStr
 if TYPE_CHECKING:
     import httpx
 
+from agent import __version__
 from agent.deploy.backup import BackupOptions
 from agent.deploy.deps import Deps, Options, PlatformRestore
 from agent.deploy.outbox import Outbox
 from agent.deploy.supervisor import Supervisor
+from agent.deploy.traced import TracedTarget
+from agent.deploy.tracing import deploy_trace
 from agent.deploy.workflow import run_deploy
 from agent.edges.exposition import read_sample
 from agent.edges.folder import load_folder
@@ -34,8 +37,8 @@ from agent.edges.runbook_file import load_runbook_file
 from agent.edges.store import open_store
 from agent.edges.target import PsycopgTarget
 from agent.edges.volume import lock_volume
-from agent.errors import AgentError, DeliveryError
-from agent.ports import Ctx, Notifier, PgTools, Platform, Target
+from agent.errors import AgentError, DeliveryError, InputError
+from agent.ports import Ctx, Notifier, PgTools, Platform, Target, Tracer
 from agent.report.chat import compose
 from agent.settings import Live, NotifySettings, Settings
 
@@ -229,13 +232,17 @@ async def running_engine(
     loop = asyncio.get_running_loop()
 
     async def body(ctx: Ctx) -> str:  # on the engine's own event loop
-        async with open_deps(settings, live) as own:
-            state = await run_deploy(ctx, replace(own, moved=lambda: _call_soon(loop, moved)))
-        report("deploy ended", {"deploy_id": ctx.deploy_id, "state": state.value})
+        async with open_deps(settings, live) as opened:
+            own = replace(opened, moved=lambda: _call_soon(loop, moved))
+            if tracer is not None:
+                own = replace(own, tracer=tracer, target=TracedTarget(own.target, tracer))
+            async with deploy_trace(own, ctx.deploy_id):
+                state = await run_deploy(ctx, own)
+                report("deploy ended", {"deploy_id": ctx.deploy_id, "state": state.value})
         return state
 
     store_url = settings.resolved_store_url.get_secret_value()
-    with lock_volume(settings.state_dir):
+    with lock_volume(settings.state_dir), _telemetry(settings) as tracer:
         # DBOS takes a second to import: HTTP answers meanwhile.
         engine_module = await asyncio.to_thread(importlib.import_module, "agent.edges.engine")
         if store_url.startswith("postgres"):
@@ -244,6 +251,40 @@ async def running_engine(
             url, executor = f"sqlite:///{(settings.state_dir / 'engine.db').absolute()}", "local"
         async with engine_module.open_engine(url, executor_id=executor, body=body) as engine:
             yield Supervisor(deps, engine, report, scratch=scratch_database)
+
+
+@contextmanager
+def _telemetry(settings: Settings) -> Iterator[Tracer | None]:
+    """Where deploys are traced to, or None. What is left is sent at the end, for two seconds at most.
+
+    Raises:
+        InputError: `settings.telemetry`: the extra `otel` is not installed.
+    """
+    chosen = settings.telemetry
+    if not chosen.endpoint:
+        yield None
+        return
+    try:
+        from agent.edges.telemetry import OtelTracer  # noqa: PLC0415 - large, and an extra
+    except ImportError as error:
+        raise InputError(
+            f"telemetry.endpoint is set, but OpenTelemetry is not installed ({error.name} is missing)",
+            code="settings.telemetry",
+            hint="Install the extra: pip install 'supabase-deploy-agent[otel]', or leave telemetry.endpoint empty.",
+            where={"field": "telemetry.endpoint"},
+        ) from error
+    tracer = OtelTracer(
+        endpoint=chosen.endpoint,
+        headers=chosen.header_values,
+        service_name=chosen.service_name,
+        sample_ratio=chosen.sample_ratio,
+        timeout_s=chosen.timeout_s,
+        version=__version__,
+    )
+    try:
+        yield tracer
+    finally:
+        tracer.close()
 
 
 def _executor(settings: Settings) -> str:

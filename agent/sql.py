@@ -26,6 +26,14 @@ def root() -> Path:
     raise FileNotFoundError(f"no sql folder beside {_HERE}")
 
 
+_names: dict[str, str] = {}
+
+
+def name_of(text: str) -> str:
+    """The name that `load` gave this text for, or "": it is not of a file, or not as it stands there."""
+    return _names.get(text, "")
+
+
 @cache
 def load(name: str) -> str:
     """The text of one SQL file.
@@ -36,4 +44,6 @@ def load(name: str) -> str:
     Raises:
         FileNotFoundError: there is no such file: a bug in the agent.
     """
-    return (root() / f"{name}.sql").read_text(encoding="utf-8")
+    text = (root() / f"{name}.sql").read_text(encoding="utf-8")
+    _names[text] = name
+    return text

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Literal, TextIO
 
 from agent.core.redaction import Redactor
+from agent.ports import trace_fields
 
 _LOUD_LIBRARIES = ("httpx", "httpcore", "apscheduler", "uvicorn.access", "asyncio")
 _SELF_PRINTING = ("dbos",)  # its own handler would write past the redactor
@@ -96,7 +97,7 @@ class _Formatter(logging.Formatter):
             "event": record.getMessage(),
             "logger": record.name,
         }
-        told = head | {key: value for key, value in record.__dict__.items() if key not in _NO_FIELDS}
+        told = head | trace_fields() | {key: value for key, value in record.__dict__.items() if key not in _NO_FIELDS}
         below = {"exception": self.formatException(record.exc_info)} if record.exc_info else {}
         if record.stack_info:
             below["stack"] = record.stack_info

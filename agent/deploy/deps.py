@@ -22,7 +22,7 @@ from agent.deploy.backup import BackupOptions
 from agent.deploy.checks import HttpProbe
 from agent.deploy.emitter import Emitter
 from agent.errors import AgentError, BusyError, StatementError, StoreError, TargetError
-from agent.ports import Clock, DeployStore, ObjectStore, PgTools, Platform, Row, Session, Target
+from agent.ports import Clock, DeployStore, ObjectStore, PgTools, Platform, Row, Session, Target, Tracer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,8 @@ class Options:
 class Deps:
     """The ports, as bootstrap joined them. `jitter` gives numbers between 0 and 1; `moved` hears of each new state.
 
-    `platform`: None where the agent has no token for the Management API. `read_metrics`: for its metrics.
+    `platform`: None where the agent has no token for the Management API. `read_metrics`: for its metrics. `tracer`: None
+    where telemetry is off.
     """
 
     target: Target
@@ -91,6 +92,7 @@ class Deps:
     read_metrics: ReadMetrics
     moved: Callable[[], None] = lambda: None
     platform: Platform | None = None
+    tracer: Tracer | None = None
 
 
 class ReadMetrics(Protocol):

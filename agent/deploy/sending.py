@@ -13,8 +13,9 @@ from agent.core.models import EventKind, Failure, Severity, Strategy
 from agent.core.scripts import Script
 from agent.deploy.deps import Run, Stop, cancelled, failure_of
 from agent.deploy.monitors import monitoring
+from agent.deploy.tracing import span
 from agent.errors import StatementError
-from agent.ports import Notice, Session
+from agent.ports import Attributes, Notice, Session, trace_comment
 
 SEALED = "DA002"  # raised by sql/ledger/functions.sql
 _UNSAFE_ENUM_USE = "55P04"  # PostgreSQL documentation, appendix A
@@ -22,10 +23,13 @@ FENCED = frozenset({"DA001", SEALED})  # DA001: the same
 
 
 def prelude(run: Run) -> list[str]:
-    """What is sent before each file: no setting or role of an earlier file reaches a later one."""
+    """What is sent before each file: no setting or role of an earlier file reaches a later one.
+
+    Where the deploy is traced it also tells the server, in the same message as the file, which trace that belongs to.
+    """
     options = run.deps.options
     return [
-        "RESET SESSION AUTHORIZATION",
+        f"RESET SESSION AUTHORIZATION{trace_comment()}",
         "RESET ROLE",
         "RESET ALL",
         "SET client_min_messages = notice",
@@ -61,14 +65,14 @@ async def send_into_transaction(run: Run, session: Session, scripts: Sequence[Sc
     def owner(statement: int) -> int:
         return min(bisect_left(ends, statement), len(ends) - 1)
 
-    async with _under_way(run, session, scripts, owner):
-        try:
+    try:
+        async with _under_way(run, session, scripts, owner):
             await session.run_many([statement for part in parts for statement in part])
-        except StatementError as error:
-            statement = int(error.where.get("statement", 0))
-            number = owner(statement)
-            error.where["statement"] = statement - (ends[number] - len(parts[number]))
-            raise Stop(blame(run, scripts[number], error, before=len(befores[number]))) from error
+    except StatementError as error:
+        statement = int(error.where.get("statement", 0))
+        number = owner(statement)
+        error.where["statement"] = statement - (ends[number] - len(parts[number]))
+        raise Stop(blame(run, scripts[number], error, before=len(befores[number]))) from error
 
 
 async def send_transactions(run: Run, session: Session, scripts: Sequence[Script]) -> tuple[int, Stop | None]:
@@ -81,16 +85,16 @@ async def send_transactions(run: Run, session: Session, scripts: Sequence[Script
         TargetError: the connection is lost, or a COMMIT did not commit; the history tells how far it came.
     """
     before = [*prelude(run), fence(run, session)]
-    async with _under_way(run, session, scripts, lambda transaction: transaction - 1):
-        try:
+    try:
+        async with _under_way(run, session, scripts, lambda transaction: transaction - 1):
             await session.run_transactions(
                 [[*before, *(piece.text for piece in one.pieces), *recorded(run, session, one)] for one in scripts]
             )
-        except StatementError as error:
-            done = int(error.where.get("transaction", 1)) - 1
-            stop = Stop(blame(run, scripts[done], error, before=len(before)))
-            stop.__cause__ = error
-            return done, stop
+    except StatementError as error:
+        done = int(error.where.get("transaction", 1)) - 1
+        stop = Stop(blame(run, scripts[done], error, before=len(before)))
+        stop.__cause__ = error
+        return done, stop
     return len(scripts), None
 
 
@@ -101,7 +105,11 @@ async def _under_way(
     """While a message runs: it is watched, its NOTICEs are heard, and it can be cancelled."""
     first = scripts[0].migration.version
     entry = run.runbook.for_version(first) if run.runbook and len(scripts) == 1 else None
-    with _hearing(run, session, lambda part: scripts[max(0, min(owner(part), len(scripts) - 1))].migration.version):
+    named: Attributes = {"deploy_agent.migration.version": first, "deploy_agent.migration.files": len(scripts)}
+    with (
+        span(run.deps, "migration", named),
+        _hearing(run, session, lambda part: scripts[max(0, min(owner(part), len(scripts) - 1))].migration.version),
+    ):
         async with monitoring(
             run.deps.target,
             entry.monitors if entry else (),

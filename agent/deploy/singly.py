@@ -8,8 +8,9 @@ from agent.core.scripts import Script
 from agent.deploy.checking import check, checks_inside
 from agent.deploy.deps import Run, Stop, failure_of
 from agent.deploy.sending import announce, applied, blame, fence, place, prelude, recorded
+from agent.deploy.tracing import span
 from agent.errors import StatementError, TargetError
-from agent.ports import Row, Session
+from agent.ports import Attributes, Row, Session
 
 SINGLY = "singly"
 """Evidence that a file was begun which runs statement by statement: what of it has committed is in doubt."""
@@ -83,8 +84,15 @@ async def _one_statement(run: Run, ledger: Session, script: Script, index: int) 
     await ledger.run(sql.load("ledger/start_statement"), {**key, "writes": writes})
     began = run.deps.clock.now()
     run.interruptible = True
+    named: Attributes = {
+        "deploy_agent.migration.version": script.migration.version,
+        "deploy_agent.migration.statement": index,
+        "deploy_agent.migration.line": piece.code_line,
+        "db.operation.name": fact.tag,
+    }
     try:
-        written = await _send_alone(run, session, script, index)
+        with span(run.deps, "statement", named):
+            written = await _send_alone(run, session, script, index)
     except StatementError as error:
         if await session.in_transaction():
             await session.run("ROLLBACK")

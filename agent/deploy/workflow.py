@@ -34,8 +34,9 @@ from agent.deploy.preflight import run_preflight
 from agent.deploy.sending import with_hints
 from agent.deploy.snapshot import application_schemas, exported, take_snapshot
 from agent.deploy.soak import soak
+from agent.deploy.tracing import span
 from agent.errors import AgentError, PreflightError, StateError, StoreError
-from agent.ports import Ctx, Session
+from agent.ports import Ctx, Session, trace_fields
 
 if TYPE_CHECKING:
     from agent.core.platform import Call  # only who has a token pays for it
@@ -88,8 +89,12 @@ def _once(run: Run, state: State) -> Callable[[], Awaitable[str]]:
         if now is not state:
             return now.value
         began = run.deps.clock.now()
-        run.emitter.emit(EventKind.STEP_STARTED, f"{state}", step=state.value)
-        after = await _guarded(run, state)
+        with span(run.deps, f"step {state}", {"deploy_agent.deploy.id": run.deploy_id}) as traced:
+            told = {"step": state.value, **trace_fields()}
+            run.emitter.put(NewEvent(kind=EventKind.STEP_STARTED, message=f"{state}", at=began, data=told))
+            after = await _guarded(run, state)
+            if traced is not None and after not in _FORWARD:
+                traced.fail(str(after))
         seconds = (run.deps.clock.now() - began).total_seconds()
         run.emitter.emit(
             EventKind.STEP_FINISHED,

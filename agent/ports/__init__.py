@@ -5,9 +5,11 @@ from agent.ports.platform import Advisor, Platform
 from agent.ports.running import Clock, Ctx, Notifier
 from agent.ports.store import DeployStore
 from agent.ports.target import Names, Notice, Params, Row, Session, Target
+from agent.ports.tracing import Attributes, Place, Span, Tracer, current, trace_comment, trace_fields
 
 __all__ = [
     "Advisor",
+    "Attributes",
     "Cipher",
     "Clock",
     "Ctx",
@@ -18,9 +20,15 @@ __all__ = [
     "ObjectStore",
     "Params",
     "PgTools",
+    "Place",
     "Platform",
     "Row",
     "Session",
+    "Span",
     "Target",
+    "Tracer",
     "Upload",
+    "current",
+    "trace_comment",
+    "trace_fields",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -308,6 +309,49 @@ class PlatformSettings(Section):
         return self
 
 
+class TelemetrySettings(Section):
+    """Traces of deploys over OTLP/HTTP, where there is an `endpoint`; it needs the extra `otel`.
+
+    `headers`: sent with each request, as `name=value,name=value`. `sample_ratio`: the share of deploys that is traced.
+    `timeout_s`: for one request; nothing waits for it.
+    """
+
+    endpoint: str = ""
+    headers: SecretStr | None = None
+    service_name: str = Field(default="supabase-deploy-agent", min_length=1)
+    sample_ratio: float = Field(default=1.0, ge=0, le=1)
+    timeout_s: Seconds = Field(default=10.0, gt=0, le=300)
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or "@" in url):
+            raise ValueError("write http:// or https://, a host and a port, without user and ?; secrets go to headers")
+        return url
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, headers: SecretStr | None) -> SecretStr | None:
+        if headers is not None and not all(
+            re.fullmatch(r"\s*[!#$%&'*+.^_`|~\w-]+\s*=[ -~]*", one) for one in headers.get_secret_value().split(",")
+        ):
+            raise ValueError("write name=value, several with a comma between them")
+        return headers
+
+    @property
+    def header_values(self) -> dict[str, str]:
+        """The headers by name."""
+        pairs = self.headers.get_secret_value().split(",") if self.headers is not None else ()
+        return {name.strip(): value.strip() for name, _, value in (one.partition("=") for one in pairs)}
+
+    def secrets(self) -> Iterator[str]:
+        """The headers' values, and the token behind a word such as Bearer."""
+        for value in self.header_values.values():
+            yield value
+            yield value.rpartition(" ")[2]
+
+
 class LogSettings(Section):
     """Logs go to stderr. `auto`: console on a terminal, JSON elsewhere."""
 
@@ -344,6 +388,7 @@ class Settings(BaseSettings):
     platform: PlatformSettings = PlatformSettings()
     schedules: tuple[ScheduleSettings, ...] = ()
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @classmethod
     def settings_customise_sources(
@@ -471,7 +516,8 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for the redactor; passwords in URLs also by themselves."""
         values = [each.get_secret_value() for each in _secret_values(self)]
-        return tuple(dict.fromkeys([*values, *(part for value in values for part in passwords_in(value))]))
+        parts = [part for value in values for part in passwords_in(value)]
+        return tuple(dict.fromkeys([*values, *parts, *self.telemetry.secrets()]))
 
     def redacted(self) -> dict[str, Any]:
         """The settings as plain values that can be printed: URLs without passwords, other secrets as `***`."""
