@@ -242,7 +242,10 @@ async def _tell_readiness(serving: Serving, looked: asyncio.Task[None]) -> None:
     await looked
     gc.freeze()  # what is loaded stays: a full collection in the middle of a deploy need not walk through it
     missing = {one.name: one.message for one in await serving.conditions() if one.name in ESSENTIAL and not one.ok}
-    _log.info("not ready" if missing else "ready", extra={"missing": missing} if missing else {})
+    if missing:
+        _log.info("not ready", extra={"missing": missing})
+    else:
+        _log.info("ready")
 
 
 async def _look_after_deploys(changed: asyncio.Event, serving: Serving, lookout: Lookout) -> None:

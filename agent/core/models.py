@@ -122,7 +122,7 @@ class EventKind(StrEnum):
     """What an event tells; docs/events.md lists the keys of `data` for each.
 
     STATE            from, to, move
-    STEP_STARTED     step
+    STEP_STARTED     step; where the deploy is traced trace_id, span_id
     STEP_FINISHED    step, seconds, ok
     FINDING          code, hint, where
     MIGRATION_STARTED   version, name, index, total, statements, mode, expected (low_s, high_s; or null)
