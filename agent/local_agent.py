@@ -6,6 +6,7 @@ import asyncio
 import getpass
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -32,6 +33,8 @@ from agent.deploy.drift import diff_with_backup
 from agent.deploy.events import read_events
 from agent.deploy.salvage_service import Salvages
 from agent.deploy.supervisor import Supervisor, queue
+from agent.deploy.support import Wish, collect
+from agent.edges.store_schema import VERSION as STORE_VERSION
 from agent.errors import AgentError, BusyError
 from agent.settings import Settings
 
@@ -171,6 +174,12 @@ class Agent:
             message=f"the agent's store answers ({self._settings.state_dir})",
         )
         return await service.doctor(self._deps, [store])
+
+    async def support(self, *, deploys: int, with_sql: bool) -> dict[str, Any]:
+        """What somebody who helps needs to know, by file names; see `agent.deploy.support`."""
+        files = {one.name: one.stat().st_size for one in sorted(self._settings.state_dir.glob("*.db*"))}
+        store = {"schema_version": STORE_VERSION, "files": files}
+        return {"store.json": store, **await collect(self._deps, Wish(deploys=deploys, with_sql=with_sql))}
 
     async def backup(self, on_event: Callable[[NewEvent], None] = lambda _: None) -> BackupRecord:
         """Take a backup now."""

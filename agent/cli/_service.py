@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -83,6 +83,10 @@ class Service(Protocol):
 
     async def doctor(self) -> list[Finding]:
         """Look at everything a deploy needs; severity `info` is what is in order."""
+        ...
+
+    async def support(self, *, deploys: int, with_sql: bool) -> dict[str, Any]:
+        """What somebody who helps needs to know, by file names; see `agent.deploy.support`."""
         ...
 
     async def backup(self, on_event: Callable[[NewEvent], None]) -> BackupRecord:

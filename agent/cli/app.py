@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from agent.cli import exits
-from agent.cli.commands import approvals, backups, deploys, diffs, projects, runbooks, salvages, services, tokens
+from agent.cli.commands import (
+    approvals,
+    backups,
+    deploys,
+    diffs,
+    projects,
+    runbooks,
+    salvages,
+    services,
+    support,
+    tokens,
+)
 
 HELP = """Backs up, migrates, verifies and, when it must, restores a Supabase database.
 
@@ -44,7 +55,7 @@ def _root(
     del version
 
 
-for module in (projects, deploys, approvals, backups, salvages, diffs, runbooks, tokens, services):
+for module in (projects, deploys, approvals, backups, salvages, diffs, runbooks, tokens, services, support):
     module.register(app)
 
 

@@ -173,6 +173,10 @@ class ScriptedAgent:
         self._fail()
         return self.findings
 
+    async def support(self, *, deploys: int, with_sql: bool) -> dict[str, Any]:
+        self._fail()
+        return {"deploys.json": [], "tools.json": {"error": {"code": "tool.missing"}}}
+
     async def backup(self, on_event: Callable[[NewEvent], None]) -> BackupRecord:
         self._fail()
         on_event(NewEvent(kind=EventKind.BACKUP, message="backup published", at=START, data={"id": RECORD.id}))

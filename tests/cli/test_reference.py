@@ -27,12 +27,15 @@ NO_CODES = {
     "auth.schema_migrations",
     "backup.target",
     "deploy.yaml",
+    "doctor.json",
     "doctor.probe",
     "engine.db",
     "platform.base_url",
     "platform.ca_file",
     "platform.proxy",
     "platform.ref",
+    "settings.json",
+    "store.json",
 }
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "logs.md"
 LEVELS = {"debug", "info", "warning", "error", "exception"}
+LOGGERS = {"_log", "logging.getLogger('agent')"}
 REPORTS = {"report", "_report"}  # a message and its fields, into the log as info
+TELLS = "_tell"  # of settings that are read again; what asks for somebody is a warning, see agent/cli/ui.py
 Line = tuple[str, str, frozenset[str]]
 
 
@@ -48,13 +50,15 @@ def _of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Line]:
         if not isinstance(call, ast.Call) or not call.args:
             continue
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        of_log = isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "_log"
+        of_log = isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) in LOGGERS
         if of_log and name in LEVELS and isinstance(call.args[0], ast.Constant):
             extra = [one.value for one in call.keywords if one.arg == "extra"]
             level = "error" if name == "exception" else name
             yield call.args[0].value, level, frozenset(key for one in extra for key in keys(one))
-        elif name in REPORTS and len(call.args) == 2 and isinstance(call.args[1], ast.Dict):
-            yield ast.literal_eval(call.args[0]), "info", frozenset(keys(call.args[1]))
+        elif name in {*REPORTS, TELLS} and len(call.args) == 2 and isinstance(call.args[1], ast.Dict):
+            fields = frozenset(keys(call.args[1]))
+            level = "warning" if name == TELLS and ("code" in fields or not fields) else "info"
+            yield ast.literal_eval(call.args[0]), level, fields
 
 
 def documented() -> list[Line]:
