@@ -73,8 +73,8 @@ class Options:
 class Deps:
     """The ports, as bootstrap joined them. `jitter` gives numbers between 0 and 1; `moved` hears of each new state.
 
-    `platform`: None where the agent has no token for the Management API. `read_metrics`: for its metrics. `tracer`: None
-    where telemetry is off.
+    `platform`: None where the agent has no token for the Management API. `read_metrics`: for its metrics.
+    `tracer`: None where telemetry is off.
     """
 
     target: Target

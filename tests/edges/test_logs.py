@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from agent.core.platform import Call
+
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "logs.md"
 LEVELS = {"debug", "info", "warning", "error", "exception"}
@@ -39,6 +41,9 @@ def _of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Line]:
     def keys(value: ast.expr) -> Iterator[str]:
         if isinstance(value, ast.Name):
             value = dicts[value.id]
+        if ast.unparse(value) == "call.model_dump()":
+            yield from Call.model_fields
+            return
         assert isinstance(value, ast.Dict), ast.unparse(value)
         for key, item in zip(value.keys, value.values, strict=True):
             if key is None:  # **more
