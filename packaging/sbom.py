@@ -39,7 +39,7 @@ def python_components() -> Iterator[dict[str, Any]]:
             "name": name,
             "version": found.version,
             "purl": purl,
-            **licences(found.metadata["License-Expression"] or _old_licence(found)),
+            **licences(found.metadata.get("License-Expression") or _old_licence(found)),
         }
 
 
@@ -47,7 +47,7 @@ def _old_licence(found: Distribution) -> str:
     """What packages said before there was License-Expression: a classifier, or a text that may be long."""
     classifiers = found.metadata.get_all("Classifier") or []
     named = [each.rpartition(" :: ")[2] for each in classifiers if each.startswith("License :: OSI Approved ::")]
-    text: str = found.metadata["License"] or ""
+    text: str = found.metadata.get("License") or ""
     return " / ".join(named) or (text if len(text) < 80 else "")
 
 
@@ -83,9 +83,10 @@ def debian_components() -> Iterator[dict[str, Any]]:
     """The installed packages of Debian, and those of which only files were taken."""
     system = platform.freedesktop_os_release()
     for package in _paragraphs():
+        other = re.search(r"\+deb(\d+)u\d+$", package["Version"])  # of another release, as PostgreSQL 15's programs are
         purl = (
             f"pkg:deb/{system['ID']}/{package['Package']}@{quote(package['Version'], safe='')}"
-            f"?arch={package['Architecture']}&distro={system['ID']}-{system['VERSION_ID']}"
+            f"?arch={package['Architecture']}&distro={system['ID']}-{other[1] if other else system['VERSION_ID']}"
         )
         yield {
             "type": "library",

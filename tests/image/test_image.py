@@ -14,10 +14,12 @@ from importlib.metadata import distribution
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import httpx
 import psycopg
 import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
+from ruamel.yaml import YAML
 
 from agent import __version__
 from agent.build import commit
@@ -211,6 +213,61 @@ def test_a_deploy_that_does_not_stop_in_time_is_told_by_the_exit_code(engine: En
         agent.wait_until(waiting)
         engine.do("podman", "kill", "--signal=TERM", name)
         assert agent.wait() == UnfinishedError.exit_code
+
+
+def test_the_agent_and_the_receiver_of_the_compose_file(engine: Engine, database, tmp_path: Path) -> None:
+    """As compose.yaml has them; only names of hosts, ports and the project are the test's."""
+    compose = YAML(typ="safe").load(ROOT / "compose.yaml")
+    services = compose["services"]
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    psql(database.url, BASE)
+    _, mounts = project(tmp_path, database.url, "insert into public.notes values (2, 'b');")
+    (tmp_path / "project" / "deploy-agent.yaml").unlink()
+    (tmp_path / "project" / "supabase").mkdir()
+    (tmp_path / "project" / "migrations").rename(tmp_path / "project" / "supabase" / "migrations")
+    port, hook = free_port(), free_port()
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(compose["configs"]["agent"]["content"].replace("receiver:8088", f"127.0.0.1:{hook}"))
+    values = {
+        "${DATABASE_URL:-postgresql://postgres:${DB_PASSWORD}@db:5432/postgres?sslmode=disable}": database.url,
+        "${API_TOKEN}": TOKEN,
+        "${WEBHOOK_SECRET}": secret,
+    }
+
+    def options(service: dict) -> tuple[str, ...]:
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+        assert service["security_opt"] == ["no-new-privileges:true"], "what HARDENED has"
+        given = {name: values.get(text, text) for name, text in service["environment"].items()}
+        return (*(f"--env={name}={text}" for name, text in given.items()), *mounts)
+
+    receiver = services["receiver"]
+    file = f"--volume={ROOT / 'examples/webhook-receiver/receiver.py'}:/receiver.py:ro"
+    arguments = (*receiver["entrypoint"][1:], str(hook))
+    entry = f"--entrypoint={receiver['entrypoint'][0]}"
+    with subprocess.Popen(
+        engine.run(*arguments, options=(*options(receiver), file, entry, name := f"--name={engine.name()}")),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=engine.environment,
+    ) as heard:
+        assert heard.stdout is not None
+        assert heard.stdout.readline() == f"listening on port {hook}\n"
+        agent = services["agent"]
+        assert agent["configs"] == [{"source": "agent", "target": "/etc/deploy-agent.yaml"}]
+        more = (f"--volume={settings}:/etc/deploy-agent.yaml:ro", f"--env=DEPLOY_AGENT_HTTP__PORT={port}")
+        with served(engine, (*options(agent), *more)) as (running, container):
+            running.ready()
+            told = json.loads(engine.do("podman", "exec", container, "deploy-agent", "plan", "--json"))
+            assert [one["version"] for one in told["migrations"]] == ["20260101000000"]
+            assert running.ended(running.deploy())["state"] == "succeeded"
+            assert heard.stdout.readline().startswith("deploy.preflight: ")
+            assert heard.stdout.readline().startswith("deploy.succeeded: ")
+            refused = httpx.post(f"http://127.0.0.1:{hook}/", content=b"{}", headers={"webhook-id": "1"})
+            assert refused.status_code == 401
+            engine.do("podman", "kill", "--signal=TERM", container)
+            assert running.wait() == 0
+        engine.do("podman", "kill", "--signal=TERM", name.removeprefix("--name="))
+        assert heard.wait() == 0
 
 
 def free_port() -> int:
