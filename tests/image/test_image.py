@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 from agent import __version__
 from agent.build import commit
 from agent.core.states import EXIT_CODES, State
-from agent.errors import UnfinishedError
+from agent.errors import ToolError, UnfinishedError
 from tests.support.containers import CANARY, ROOT, Engine, shared_engine
 from tests.support.needs import cannot_run
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
@@ -154,10 +154,23 @@ def wanted(name: str, extras: set[str]) -> set[str]:
     return {each for each, _ in seen}
 
 
+@pytest.mark.skipif(not os.environ.get("IMAGE_TWICE"), reason="builds once more: set IMAGE_TWICE=1")
+def test_two_builds_give_the_same_layers(engine: Engine) -> None:
+    other = "localhost/second:latest"
+    engine.build(other)
+    assert engine.layers(other) == engine.layers()
+
+
 def test_the_demo_succeeds_read_only_without_rights_and_without_network(engine: Engine) -> None:
     done = ran(engine, "demo", options=("--network=none",))
     assert done.returncode == 0, done.stderr
     assert "Equal in every table and in the whole schema." in done.stdout
+
+
+def test_a_folder_in_which_nothing_may_run_is_told(engine: Engine) -> None:
+    done = ran(engine, "demo", options=("--network=none", "--tmpfs=/tmp:rw,noexec"))
+    assert done.returncode == ToolError.exit_code
+    assert "--tmpfs /tmp:exec" in done.stderr
 
 
 def test_a_deploy_needs_no_shell(engine: Engine, database, tmp_path: Path) -> None:

@@ -87,6 +87,11 @@ class Engine:
         found: dict[str, Any] = json.loads(self.do("buildah", "inspect", "--type=image", image))["Docker"]
         return found
 
+    def layers(self, image: str = TAG) -> list[str]:
+        """The digests of the image's layers."""
+        found: list[str] = json.loads(self.do("podman", "image", "inspect", image))[0]["RootFS"]["Layers"]
+        return found
+
     @contextmanager
     def files(self, image: str = TAG) -> Iterator[Path]:
         """The image's files, to look at."""
