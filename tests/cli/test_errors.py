@@ -21,6 +21,7 @@ from agent.errors import AgentError, BusyError, InputError, StatementError
 from tests.cli.conftest import Cli
 from tests.cli.scripted import ScriptedAgent
 from tests.support import stories
+from tests.support.needs import cannot_run
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
@@ -137,6 +138,8 @@ def test_an_interrupt_before_anything_began_ends_at_once(cli: Cli, monkeypatch: 
 
 
 def test_version_with_the_commit_of_the_checkout():
+    if not (ROOT / ".git").exists():
+        cannot_run("this is no checkout")
     git = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
     head = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
     told = CliRunner().invoke(app, ["--version"]).stdout.replace("-changed", "")
