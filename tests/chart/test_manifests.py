@@ -208,6 +208,13 @@ def test_a_plain_job_gets_a_new_name_with_new_values() -> None:
     assert the("Job", changed)["metadata"]["name"] != first
 
 
+@pytest.mark.parametrize("name", ["postgres", "job"])
+def test_the_next_pod_has_the_same_host_name(name: str) -> None:
+    """An agent whose memory is on Postgres goes on with a deploy only under the host name that began it."""
+    (kind, pod), *_ = [one for one in pods(rendered(name)) if not one[0].startswith("Pod ")]
+    assert kind.startswith("StatefulSet ") or pod["hostname"] == "shop-supabase-deploy-agent"
+
+
 def test_a_failed_deploy_is_not_tried_again() -> None:
     """The Job gives up at the exit codes that say that a deploy has ended, and goes on after a kill."""
     rules = the("Job", rendered("job"))["spec"]["podFailurePolicy"]["rules"]

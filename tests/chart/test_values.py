@@ -88,6 +88,12 @@ def test_refused_by_the_templates(value: str, message: str) -> None:
     assert message in refused("3", "--set-json", value)
 
 
+def test_a_sidecar_keeps_its_memory_on_a_volume() -> None:
+    sidecar = ["--set", "mode=include", "--set", "sidecar.enabled=true"]
+    message = refused("3", *sidecar, "--set", "secrets.keys.store_url=store_url")
+    assert "the next pod, which has another host name, would not go on with a deploy" in message
+
+
 def test_an_image_volume_needs_a_kubernetes_that_has_them() -> None:
     done = run_helm("3", "template", "shop", CHART, "--values", VALUES["oci"], "--kube-version", "1.30")
     assert "needs Kubernetes 1.31 with the feature gate ImageVolume, and this is v1.30" in done.stderr
