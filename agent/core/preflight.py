@@ -149,8 +149,9 @@ def privileges(rows: Rows, _limits: PreflightLimits) -> list[Finding]:
             _finding(
                 "replication_role",
                 Severity.WARNING,
-                f"role {role} may not set session_replication_role: a restore cannot keep triggers from firing",
-                f"As a superuser: GRANT SET ON PARAMETER session_replication_role TO {role};",
+                f"role {role} may not set session_replication_role: no restore from a backup can run as this role, so "
+                "only what is still in a transaction can be undone",
+                f"Connect as postgres, or as a superuser: GRANT SET ON PARAMETER session_replication_role TO {role};",
                 object="parameter session_replication_role",
                 role=role,
             )
