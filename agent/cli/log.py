@@ -16,7 +16,8 @@ from typing import Literal, TextIO
 from agent.core.redaction import Redactor
 from agent.ports import trace_fields
 
-_LOUD_LIBRARIES = ("httpx", "httpcore", "apscheduler", "uvicorn.access", "asyncio")
+# At their own levels they tell URLs, or every value that goes into the store.
+_LOUD_LIBRARIES = ("httpx", "httpcore", "apscheduler", "uvicorn.access", "asyncio", "aiosqlite", "sqlalchemy")
 _SELF_PRINTING = ("dbos",)  # its own handler would write past the redactor
 
 _NO_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {

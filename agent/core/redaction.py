@@ -48,6 +48,8 @@ _SHAPES: tuple[re.Pattern[str], ...] = (
     re.compile(r"(?P<keep>\bsb_secret_)[A-Za-z0-9_-]+"),
     re.compile(r"(?P<keep>\bwhsec_)[A-Za-z0-9+/=_-]+"),
     re.compile(r"(?P<keep>\bAGE-SECRET-KEY-1)[0-9A-Za-z]+"),
+    # PostgreSQL's DETAIL of a row that breaks NOT NULL or CHECK: the whole row, whatever is in it
+    re.compile(r"(?s)(?P<keep>\bFailing row contains )\(.*\)"),
     re.compile(r"(?P<keep>\bsda_)[A-Za-z0-9_-]{20,}"),  # of this agent's own API
 )
 

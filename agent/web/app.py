@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +25,7 @@ from agent.web.routes import API, operating, probes, reading
 _DOCUMENT = f"{API}/openapi.json"
 _MAX_BODY_BYTES = 64 * 1024  # an order is a few hundred bytes
 _MAX_BODY_S = 10.0
+_A_NAME = re.compile(r"[a-z_]{1,30}")
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -115,6 +119,13 @@ class _Headers:
         await self._app(scope, receive, with_headers)
 
 
+def _place(one: Mapping[str, Any]) -> str:
+    """Where in the request; a key that is not known only if it looks like one, and not like a secret."""
+    *above, last = one["loc"]
+    shown = one["loc"] if one["type"] != "extra_forbidden" or _A_NAME.fullmatch(str(last)) else (*above, "…")
+    return ".".join(str(part) for part in shown)
+
+
 def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(AgentError)
     async def refused(_: Request, error: AgentError) -> JSONResponse:
@@ -125,7 +136,7 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         # What was sent is not repeated: it may hold a secret in the wrong place.
-        wrong = [(".".join(str(part) for part in one["loc"]), one["msg"]) for one in error.errors()]
+        wrong = [(_place(one), one["msg"]) for one in error.errors()]
         problem = Problem(
             code="input.request",
             message="; ".join(f"{field}: {what}" for field, what in wrong),

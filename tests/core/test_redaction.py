@@ -110,3 +110,17 @@ def test_a_role_password_never_survives(password: str):
 def test_redaction_done_twice_is_done_once(text: str):
     once = redact(text)
     assert redact(once) == once
+
+
+def test_a_whole_row_is_never_shown():
+    """DETAIL of NOT NULL and CHECK violations (PostgreSQL, `ExecConstraints`); the key in other details is."""
+    said = "null value in column b. Detail: Failing row contains (7, null, jo (at home)\n, 4111 1111)."
+    assert redact(said) == "null value in column b. Detail: Failing row contains ***."
+    key = "Key (track_id)=(23229b2f) is not present in table tracks."
+    assert redact(key) == key
+
+
+def test_what_is_learnt_is_masked_too():
+    redactor = Redactor(["first-secret"])
+    redactor.learn(["second-secret"])
+    assert redactor("first-secret second-secret third") == "*** *** third"

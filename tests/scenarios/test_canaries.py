@@ -1,0 +1,285 @@
+"""No secret comes out: a canary in each, and a look at everything that the agent writes, says, starts and leaves.
+
+Not looked for is what a person asked for by name: `salvage show --rows` shows rows, `token new` shows a token.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyrage
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from agent.cli import exits
+from agent.cli.app import app
+from agent.core.access import digest
+from tests.conftest import Database
+from tests.support.canaries import Canaries, children_watched
+from tests.support.oracle import psql, rows
+from tests.support.receiver import Receiver
+from tests.support.s3 import S3
+from tests.support.serving import Agent, command, environment, serving, write_config
+
+LOCK = 4711
+ROW = "canary-of-a-row-5e0d"
+WRITTEN = "canary-in-a-migration-77a1"
+
+
+@dataclass
+class World:
+    """A project in whose every secret a canary sits; `said` collects what came out, by where."""
+
+    folder: Path
+    config: Path
+    canaries: Canaries
+    settings: dict[str, Any]
+    operate: str
+    admin_url: str
+    url: str
+    said: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, config: Path | None = None, **variables: str) -> Result:
+        """A command in this process, aloud; what it says is kept."""
+        line = [*arguments, "--verbose", "--config", str(config or self.config)]
+        done = CliRunner(env=variables).invoke(app, line)
+        return self._kept(done, arguments)
+
+    def _kept(self, done: Result, arguments: tuple[str, ...]) -> Result:
+        assert done.exit_code != exits.BUG, done.output
+        assert "Traceback" not in done.output
+        self.said[f"{' '.join(arguments)} ({len(self.said)})"] = done.output
+        return done
+
+    def deploys(self, *arguments: str) -> None:
+        """A command that runs the engine: a process of its own."""
+        line = [*command(self.config, *arguments), "--verbose"]
+        done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=120, check=False)
+        assert "Traceback" not in done.stdout + done.stderr
+        self.said[f"{' '.join(arguments)} ({len(self.said)})"] = done.stdout + done.stderr
+
+    def other(self, name: str, settings: dict[str, Any], *, without: str = "") -> Path:
+        """Another settings file beside the real one, with something else in it."""
+        path = self.folder / "wrong" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({key: value for key, value in (self.settings | settings).items() if key != without}))
+        return path
+
+    def migration(self, name: str, text: str) -> None:
+        (self.folder / "migrations" / name).write_text(text)
+
+
+@pytest.fixture
+def world(
+    database: Database, webhooks: Receiver, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    canaries, role = Canaries(), f"canary_{secrets.token_hex(4)}"
+    password = canaries.plant("database")
+    psql(database.admin_url, f"create role {role} login in role postgres password '{password}'")
+    psql(database.admin_url, f"alter role {role} set role postgres")
+    coded = password.replace("/", "%2F").replace(":", "%3A")
+    url = f"postgresql://{role}:{coded}@127.0.0.1:{database.server.port}/{database.name}?sslmode=disable"
+    operate = canaries.plant("operate token", "sda_" + secrets.token_urlsafe(32))
+    age = pyrage.x25519.Identity.generate()
+    canaries.plant("row", ROW)
+    canaries.plant("migration", WRITTEN)
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    canaries.plant("object store", s3.secret_key)
+    kept = tmp_path / "secrets"
+    kept.mkdir()
+
+    def secret(name: str, value: str) -> str:
+        (kept / name).write_text(value)
+        return str(kept / name)
+
+    key = base64.b64encode(secrets.token_bytes(24)).decode()
+    config = write_config(
+        tmp_path,
+        "",
+        backup={
+            "target": f"s3://{s3.bucket}/backups",
+            "age_recipients": [str(age.to_public())],
+            "age_identity_file": secret("age", canaries.plant("age", str(age))),
+            "min_bytes": 0,
+        },
+        http={
+            "port": 0,
+            "token_file": secret("token", canaries.plant("http token")),
+            "tokens": [{"name": "ci", "scope": "operate", "hash": f"sha256:{digest(operate.encode()).hex()}"}],
+        },
+        notify=[
+            {
+                "name": "audit",
+                "kind": "standard",
+                "url_file": secret("hook", f"{webhooks.url}/{canaries.plant('webhook')}"),
+                "secret_file": secret("hook_secret", canaries.plant("webhook secret", f"whsec_{key}", part=key)),
+            },
+            {"name": "chat", "kind": "slack", "url_file": secret("chat", f"{webhooks.url}/{canaries.plant('chat')}")},
+        ],
+        platform={
+            "token_file": secret("platform", canaries.plant("platform", "sbp_" + secrets.token_hex(20))),
+            "ref": "abcdefghijklmnopqrst",
+            "base_url": "http://127.0.0.1:9",
+        },
+        log={"format": "json", "level": "debug"},
+    )
+    settings = json.loads(config.read_text())
+    del settings["database_url"]
+    settings["database_url_file"] = secret("database_url", url)
+    config.write_text(json.dumps(settings))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # Python remembers it
+    monkeypatch.chdir(tmp_path)
+    psql(
+        database.url,
+        f"create table public.people (id int primary key, name text not null, card text unique);"
+        f"insert into public.people values (1, '{ROW}', '{ROW}'), (2, 'b', '{ROW}2')",
+    )
+    yield World(
+        folder=tmp_path, config=config, canaries=canaries, settings=settings, operate=operate,
+        admin_url=database.admin_url, url=url,
+    )  # fmt: skip
+    psql(database.admin_url, f"drop owned by {role}; drop role {role}")
+
+
+GOOD = f"""
+create table public.notes (id int);
+select vault.create_secret('{WRITTEN}');
+create role canary_of_a_migration password '{WRITTEN}';
+drop role canary_of_a_migration;
+"""
+COMMITTED = "update public.people set card = card || 'x'; alter table public.people add column note text;"
+FAILS = (
+    f"select pg_advisory_lock({LOCK}); insert into public.people select id + 10, null, card || 'y' from public.people;"
+)
+
+
+def asked(agent: Agent, world: World) -> None:
+    """Every endpoint, with the right token, a wrong one, and a body in which a secret stands."""
+    right = {"authorization": f"Bearer {world.operate}"}
+    document = agent.http.get("/api/v1/openapi.json", headers=right).json()
+    deploy_id = agent.http.get("/api/v1/deploys", headers=right).json()[0]["id"]
+    for path, item in document["paths"].items():
+        for method in item:
+            url = path.replace("{deploy_id}", deploy_id)
+            for headers in (right, {"authorization": f"Bearer {world.operate[:-1]}"}, {}):
+                for body in (None, {world.operate: world.operate}) if method == "post" else (None,):
+                    answer = agent.http.request(method, url, headers=headers, json=body)
+                    name = f"{method} {url} {answer.status_code} ({len(world.said)})"
+                    world.said[name] = f"{answer.headers}\n{answer.text}"
+
+
+def test_no_secret_comes_out(world: World, webhooks: Receiver) -> None:
+    canaries = world.canaries
+    with serving(world.config) as agent, children_watched(canaries, agent.process.pid) as watched:
+        agent.http.headers["authorization"] = f"Bearer {world.operate}"
+        agent.ready()
+        # A good deploy; then one that commits a part, fails, and is restored while rows are kept.
+        world.migration("001_good.sql", GOOD)
+        assert agent.ended(agent.deploy())["state"] == "succeeded"
+        world.migration("002_committed.sql", COMMITTED)
+        world.migration("003_fails.sql", FAILS)
+        with psycopg.connect(world.admin_url, autocommit=True) as other:
+            other.execute("select pg_advisory_lock(%s)", (LOCK,))
+            failing = agent.deploy(strategy="per_migration")
+            waiting = "select from pg_locks where locktype = 'advisory' and objid = %s and not granted"
+            agent.wait_until(lambda: other.execute(waiting, (LOCK,)).rowcount)
+            other.execute("insert into public.people values (3, %s, 'c')", (ROW,))
+        assert agent.ended(failing)["state"] == "restored"
+        assert rows(world.admin_url, "select card from public.people where id = 1") == [(ROW,)]
+        asked(agent, world)
+        (world.folder / "deploy.yaml").write_text(f"titel: {world.operate}")  # a runbook that cannot be read
+        agent.process.send_signal(signal.SIGHUP)
+        asked(agent, world)
+        (world.folder / "deploy.yaml").unlink()
+        agent.wait_until(lambda: any("restored" in one.body.decode() for one in webhooks.requests))
+        assert agent.stop() == 0
+        world.said["log of serve"] = "".join(agent.raw)
+    assert "pg_dump" in watched.programs, watched.programs
+    # croniter, which DBOS imports, lets `file` look at Python's binary; it inherits what the agent itself was given.
+    watched.hits.pop("environ of file", None)
+    assert watched.hits == {}
+
+    commanded(world)
+    provoked(world)
+
+    for request in webhooks.requests:  # a webhook's own path is its secret, and goes to nobody else
+        world.said[f"webhook ({len(world.said)})"] = f"{dict(request.headers)}\n{request.body.decode()}"
+    assert {where: hits for where, text in world.said.items() if (hits := canaries.found(text))} == {}
+    mine = (world.folder / "secrets", world.folder / "wrong", world.folder / "migrations")
+    # A deploy that is taken up again runs the very text that was planned: that, and nothing else, is in the store.
+    left = canaries.in_files(world.folder, without=mine)
+    assert {Path(file).name: hits for file, hits in left.items()} == {"agent.db": {"migration"}}
+    assert list((world.folder / "tmp").iterdir()) == []
+    assert len(world.said) > 100, "something was looked at"
+
+
+def commanded(world: World) -> None:
+    """Each command where it works, for people and for machines."""
+    backup = json.loads(world.run("backup", "list", "--json").stdout)["backups"][0]["id"]
+    deploy_id = json.loads(world.run("history", "--json").stdout)["deploys"][0]["id"]
+    salvages = json.loads(world.run("salvage", "list", "--json").stdout)["salvages"]
+    assert salvages
+    for arguments in (
+        ("doctor",), ("plan",), ("status",), ("history",), ("show", deploy_id), ("events", deploy_id),
+        ("backup", "list"), ("backup", "show", backup), ("backup", "verify", backup), ("diff",), ("salvage", "list"),
+        *(("salvage", "show", one["id"]) for one in salvages),
+    ):  # fmt: skip
+        world.run(*arguments)
+        world.run(*arguments, "--json")
+    world.run("backup", "create")
+    world.run("backup", "prune", "--dry-run")
+    world.deploys("deploy", "--strategy", "per_migration")
+    world.deploys("restore", backup, "--yes")
+
+
+def provoked(world: World) -> None:
+    """Each command where it cannot work, and settings that are wrong around their secrets."""
+    secret, url = world.operate, world.url
+    backup = json.loads(world.run("backup", "list", "--json").stdout)["backups"][0]["id"]
+    for other in (
+        url.replace("@127.0.0.1:", "@127.0.0.1:1").replace(":1" + url.rpartition(":")[2][:5], ":9"),
+        url.replace(url.rpartition("/")[2], "nothing?sslmode=disable"),
+        url.replace("sslmode=disable", "sslmode=verify-full&sslrootcert=/nowhere"),
+        url.replace("canary%2F", "canary/"),
+        url.replace("postgresql://", "mysql://"),
+        url.replace(":canary", ":wrong-canary"),
+        url + "#fragment",
+    ):
+        world.run("restore", backup, "--to", "env(OTHER)", "--yes", OTHER=other)
+        config = world.other("url", {"database_url": other}, without="database_url_file")
+        assert world.run("doctor", config=config).exit_code != 0
+        assert world.run("plan", "--json", config=config).exit_code != 0
+    for wrong in (
+        {"http": {"tokens": [{"name": "ci", "hash": secret}]}},
+        {"http": {"tokens": [{"name": "ci", "hsh": secret}]}},
+        {"http": {"token": secret[:15]}},
+        {"notify": [{"name": "a", "kind": "slack", "url": secret}]},
+        {"notify": [{"name": "a", "kind": "standard", "url": f"https://h/{secret}"}]},
+        {"backup": {"age_identity": secret, "age_recipients": [secret]}},
+        {"platform": {"token": f"{secret} {secret}"}},
+        {"platform": {"token": secret, "proxy": secret}},
+        {"store_url": url.replace("postgresql", "oracle")},
+        {"store_url": url.replace("/test_", "/nothing_")},
+        {"database_url": [secret]},
+    ):
+        config = world.other("wrong", wrong, without="database_url_file" if "database_url" in wrong else "")
+        assert world.run("doctor", config=config).exit_code != 0, wrong
+    broken = world.folder / "wrong" / "broken.yaml"
+    broken.write_text(f'database_url: "{secret}\n  token: [{secret}')
+    assert world.run("doctor", config=broken).exit_code != 0
+    assert world.run("doctor", DEPLOY_AGENT_HTTP__TOKENS=f'[{{"name": {secret}').exit_code != 0
+    assert world.run("doctor", DEPLOY_AGENT_DATABASE_URL_FILE=f"/nowhere/{backup}").exit_code != 0
