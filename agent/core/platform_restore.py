@@ -60,7 +60,7 @@ class Asked(Model):
     """What the platform was asked for: noted before it is asked, so that nobody asks twice.
 
     `noted`: whether the database had the deploy's fence then. `answer`: what is known of the request itself; `said`:
-    the platform's words, where they matter. `kept`: rows in the salvage.
+    the platform's words, where they matter. `kept`: rows in the deploy's salvages.
     """
 
     way: Way
@@ -123,7 +123,7 @@ def in_words(way: Way, moment: Moment) -> str:
 
 def proposed(way: Way, moment: Moment) -> str:
     """What a proposal says of it."""
-    return f"let the platform bring the whole project back to {in_words(way, moment)}, out of reach meanwhile"
+    return f"bring the whole project, out of reach meanwhile, back to {in_words(way, moment)}"
 
 
 def estimate(bytes_: int) -> float:
@@ -165,7 +165,7 @@ def _answered(asked: Asked) -> str:
 
 def _kept(asked: Asked) -> str:
     return (
-        f"{count(asked.kept, 'row')} that were written since are in the salvage (`deploy-agent salvage list`)."
+        f"What the application wrote since is in salvages: {count(asked.kept, 'row')} (`deploy-agent salvage list`)."
         if asked.kept
         else "Nothing that the application wrote since was found, so no salvage was made."
     )

@@ -74,15 +74,20 @@ def judge(proposal: Proposal, policy: Policy, *, tried: Collection[int] = ()) ->
     """
     if any(rung >= proposal.rung for rung in tried):
         return Judgement("hold", f"rung {max(tried)} has been tried already, and the ladder never goes back")
-    setting, may = "restore", policy.restore
-    if proposal.rung == PLATFORM and _STRICTNESS.index(policy.platform_restore) >= _STRICTNESS.index(may):
-        setting, may = "platform_restore", policy.platform_restore
+    setting, may = setting_for(proposal.rung, policy)
     if may == "hold":
         return Judgement("hold", f"{setting} is set to hold")
     beyond = _beyond(proposal, policy)
     if may == "approve":
         beyond.insert(0, f"{setting} is set to approve")
     return Judgement("ask", "; ".join(beyond)) if beyond else Judgement("go", "")
+
+
+def setting_for(rung: int, policy: Policy) -> tuple[str, Restore]:
+    """The setting that decides about a rung, and what it says."""
+    if rung == PLATFORM and _STRICTNESS.index(policy.platform_restore) >= _STRICTNESS.index(policy.restore):
+        return "platform_restore", policy.platform_restore
+    return "restore", policy.restore
 
 
 def _beyond(proposal: Proposal, policy: Policy) -> list[str]:

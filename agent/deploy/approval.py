@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.core.models import Answer, Approval, EventKind, Failure, Proposal, Severity
-from agent.core.restore_policy import Policy, covers, describe, judge, strictest, tried_rungs
+from agent.core.restore_policy import PLATFORM, Policy, covers, describe, judge, strictest, tried_rungs
 from agent.deploy.deps import Run, Stop
 from agent.deploy.events import read_events
 from agent.errors import BusyError, TargetError
@@ -116,12 +116,17 @@ def _short(run: Run, proposal: Proposal) -> Proposal:
 
 
 def _held(proposal: Proposal, reason: str, *, repeated: bool) -> Failure:
+    by = "by the platform" if proposal.rung == PLATFORM else "from the backup"
     return Failure(
         cause="agent",
         code="restore.repeated" if repeated else "restore.held",
-        message=f"a restore from the backup is needed, and it is not done: {reason}",
-        hint=f"Run `deploy-agent restore {proposal.backup_id}` when you have decided.",
+        message=f"a restore {by} is needed, and it is not done: {reason}",
+        hint=f"Run `deploy-agent restore {proposal.backup_id}` when you have decided{_or_by_hand(proposal)}.",
     )
+
+
+def _or_by_hand(proposal: Proposal) -> str:
+    return f", or {proposal.way} in the dashboard" if proposal.way else ""
 
 
 def _refused(approval: Approval) -> Failure:
@@ -131,5 +136,5 @@ def _refused(approval: Approval) -> Failure:
         code="restore.refused",
         message=f"the restore (rung {approval.proposal.rung}) was rejected by {approval.answered_by}{remark}",
         hint="Repair by hand, keep what is there, or run "
-        f"`deploy-agent restore {approval.proposal.backup_id}` after all.",
+        f"`deploy-agent restore {approval.proposal.backup_id}` after all{_or_by_hand(approval.proposal)}.",
     )

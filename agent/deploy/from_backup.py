@@ -61,6 +61,13 @@ async def restore(run: Run) -> Failure | None:
     except AgentError as error:
         return failure_of(error)
     tried = await rungs_tried(run)
+    if IN_PLACE in tried:  # by a worker before this one
+        return Failure(
+            cause="agent",
+            code="restore.repeated",
+            message="the in-place restore has been tried already, and the ladder never goes back",
+            hint=f"Run `deploy-agent restore {record.id}` when you have decided.",
+        )
     if (
         noted
         and run.deps.options.targeted_restore

@@ -11,6 +11,7 @@ from agent.core.models import EventKind, Failure, RunMode, Severity, Strategy
 from agent.core.scripts import Script
 from agent.deploy.checking import after_commit, check, checks_inside, transactional
 from agent.deploy.deps import Run, Stop, failure_of
+from agent.deploy.moment import note_moment
 from agent.deploy.sending import (
     SEALED,
     announce,
@@ -41,6 +42,7 @@ async def migrate(run: Run) -> None:
     assert run.plan is not None  # noqa: S101 - preflight has set it
     session = await run.session()
     await _prepare(run, session)
+    await note_moment(run, session)
     there = {row["version"] for row in await session.rows(sql.load("history/list_versions"))}
     scripts = [script for script in run.plan.scripts if script.migration.version not in there]
     if run.plan.strategy is not Strategy.ATOMIC:

@@ -57,6 +57,8 @@ async def take_salvage(
     tables: Collection[str] | None,
     clock: Clock,
     emit: Emit,
+    beside: Collection[str] = (),
+    what: str = "which the backup does not have",
 ) -> Taken:
     """Keep the rows that the database has and the backup has not, but for those that only the deploy can have written.
 
@@ -67,6 +69,8 @@ async def take_salvage(
         session: in a REPEATABLE READ transaction, whose search path and formats are set as pg_dump sets them.
         manifest: of the backup that will be restored, taken from this very server.
         tables: by qualified name, those that will be reloaded or dropped; None: all of the application's.
+        beside: schemas that are not the application's, of which rows are kept, too.
+        what: which rows these are, for people.
 
     Raises:
         BackupError: `backup.disk_full`, `backup.target_failed`, `backup.encryption_failed`; nothing is left behind.
@@ -83,7 +87,8 @@ async def take_salvage(
     message = "others have written since the backup: rows that they deleted come back, and nobody can tell which"
     tell(emit, clock, EventKind.LOG, message, severity=Severity.WARNING)
     await session.run(sql.load("salvage/settings"))
-    found = await _counted(session, origins, await _tables(session, manifest, options, origins, tables))
+    schemas = {*manifest.schemas, *await application_schemas(session, options.schemas), *beside}
+    found = await _counted(session, origins, await _tables(session, schemas, origins, tables))
     if not found:
         return Taken(salvage=None, others=True)
     salvage = Salvage(
@@ -98,7 +103,7 @@ async def take_salvage(
     )
     queries = [rows for _, rows in found]
     salvage = await publish(session, objects, options, salvage, queries)
-    tell_kept(emit, clock, salvage, "which the backup does not have")
+    tell_kept(emit, clock, salvage, what)
     return Taken(salvage=salvage, others=True)
 
 
@@ -188,13 +193,8 @@ async def _origins(session: Session, manifest: Manifest, deploy_id: str, *, unti
 
 
 async def _tables(
-    session: Session,
-    manifest: Manifest,
-    options: BackupOptions,
-    origins: _Origins,
-    only: Collection[str] | None,
+    session: Session, schemas: Collection[str], origins: _Origins, only: Collection[str] | None
 ) -> list[Row]:
-    schemas = {*manifest.schemas, *await application_schemas(session, options.schemas)}
     args = {**origins.notes, "schemas": sorted(schemas), "only": None if only is None else sorted(only)}
     return await session.rows(sql.load("salvage/tables"), args)
 

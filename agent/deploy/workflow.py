@@ -20,7 +20,7 @@ from agent.core.planning import Plan
 from agent.core.runbook import Runbook
 from agent.core.states import FINAL, Move, State
 from agent.core.units import count
-from agent.deploy import advisors, from_backup, ladder, platform_watch
+from agent.deploy import advisors, from_backup, from_platform, ladder, platform_watch
 from agent.deploy.backup import take_backup
 from agent.deploy.checking import after_commit, check, tally
 from agent.deploy.checks import collect_metrics
@@ -386,11 +386,20 @@ def _changed_by_others(lines: Sequence[str]) -> Failure:
 
 async def _restore(run: Run) -> State:
     run.cancel_reason = ""  # restoring is never cancelled
-    failure = await from_backup.restore(run)
+    how = "restored from the backup"
+    if await from_platform.under_way(run):
+        failure, how = await from_platform.go_on(run), _BY_PLATFORM
+    else:
+        failure = await from_backup.restore(run)
+        if failure is not None:
+            failure, how = await from_platform.restore(run, failure), _BY_PLATFORM
     if failure is not None:
         raise Stop(failure)
     await ladder.clean_up(run, succeeded=False)
-    return await run.move(State.RESTORING, Move.RESTORED, "restored from the backup; the database is as it was before")
+    return await run.move(State.RESTORING, Move.RESTORED, f"{how}; the database is as it was before")
+
+
+_BY_PLATFORM = "restored by the platform"
 
 
 _STEPS: Mapping[State, Callable[[Run], Awaitable[State]]] = {

@@ -70,7 +70,7 @@ def test_people_are_told_what_to_tell_the_support():
         "40 min later the project's status is RESTORING",
         core.SUPPORT,
         core.DOCS,
-        "3 rows that were written since are in the salvage",
+        "is in salvages: 3 rows (`deploy-agent salvage list`)",
     ):
         assert said in failure.hint
 

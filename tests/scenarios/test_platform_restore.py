@@ -1,0 +1,304 @@
+"""Rung 5: what no backup holds comes back through the platform, whose restores are real; or a person is called."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.bootstrap import open_deps
+from agent.core.models import Failure
+from agent.core.platform import ACTIVE_HEALTHY
+from agent.edges.embedded import EmbeddedPostgres
+from agent.errors import PlatformError
+from tests.simulator import Platform, simulating
+from tests.support.aside import run_aside
+from tests.support.deploying import Outcome, make_settings, until_told, write_migrations
+from tests.support.oracle import psql, rows, schema_dump
+from tests.support.platform_deploys import QUICK, Place, run, start
+
+PITR, UNDO = "v1-restore-pitr-backup", "v1-undo"
+NAME = "project"
+BASE = """
+create table public.notes (id int primary key, body text not null);
+insert into public.notes values (1, 'a');
+insert into auth.users (id, email) values ('00000000-0000-0000-0000-000000000001', 'a@example.test');
+"""
+# The users are in no backup: neither of rungs 3 and 4 can bring them back.
+BAD = {
+    "001_tags.sql": "create table public.tags (id int primary key); insert into public.tags values (1);",
+    "002_users.sql": "delete from auth.users;",
+    "003_bad.sql": "insert into public.notes values (1, 'again');",
+}
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[EmbeddedPostgres]:
+    """A server that may go back as a whole."""
+    postgres = EmbeddedPostgres()
+    run_aside(postgres.start())
+    try:
+        run_aside(postgres.create_database("template"))
+        run_aside(postgres.bootstrap_supabase("template"))
+        run_aside(postgres.create_database(NAME, template="template"))
+        yield postgres
+    finally:
+        run_aside(postgres.stop())
+
+
+@pytest.fixture(scope="module")
+def simulated(own: EmbeddedPostgres) -> Iterator[Platform]:
+    with simulating(own, NAME, restores=True) as platform:
+        platform.rate_limit = None
+        yield platform
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A project on the simulated platform, and a folder with migrations that fail after two have committed."""
+
+    platform: Platform
+    place: Place
+    admin_url: str
+    schema: str
+
+    @property
+    def url(self) -> str:
+        return self.place.url
+
+    @property
+    def is_as_before(self) -> bool:
+        return schema_dump(self.admin_url, without=()) == self.schema and self.users == 1
+
+    @property
+    def users(self) -> int:
+        return int(rows(self.admin_url, "select count(*) from auth.users")[0][0])
+
+    @property
+    def notes(self) -> list[int]:
+        return [one for (one,) in rows(self.admin_url, "select id from public.notes order by id")]
+
+    @property
+    def asked(self) -> int:
+        return len(self.platform.called(PITR)) + len(self.platform.called(UNDO))
+
+    def write(self, number: int) -> None:
+        psql(self.url, f"insert into public.notes values ({number}, 'by the application')")
+
+
+@pytest.fixture
+def world(own: EmbeddedPostgres, simulated: Platform, tmp_path: Path) -> Iterator[World]:
+    run_aside(own.drop_database(NAME))
+    run_aside(own.create_database(NAME, template="template"))
+    psql(own.admin_url(NAME), f"set role postgres; {BASE.replace('insert into auth', 'reset role; insert into auth')}")
+    write_migrations(tmp_path, BAD)
+    simulated.restore_points = False
+    simulated.calls.clear()
+    yield World(
+        platform=simulated,
+        place=Place(
+            url=own.url(NAME),
+            folder=str(tmp_path),
+            ref=simulated.ref,
+            token=simulated.token,
+            base_url=simulated.url,
+        ),
+        admin_url=own.admin_url(NAME),
+        schema=schema_dump(own.admin_url(NAME), without=()),
+    )
+    simulated.clear_faults()
+    simulated.script_restores()
+    simulated.project.addons.add("pitr_7")
+    if not (own.data / "postmaster.pid").exists():  # left down by a restore that failed
+        run_aside(own.resume())
+    simulated.project.status = ACTIVE_HEALTHY
+
+
+def rung_5(outcome: Outcome) -> tuple[bool, str]:
+    [told] = [event for event in outcome.of("rung") if event.data["rung"] == 5]
+    return told.data["ok"], told.message
+
+
+def phases(outcome: Outcome) -> list[str]:
+    return [event.data["phase"] for event in outcome.of("platform_restore")]
+
+
+def gave_up(outcome: Outcome) -> Failure:
+    """Why a person is needed."""
+    assert outcome.state == "needs_operator"
+    return Failure.model_validate(outcome.of("failure")[-1].data)
+
+
+async def test_what_no_backup_holds_comes_back_to_the_second(world: World) -> None:
+    world.platform.fault(PITR, status=429)  # it was not acted on, so it may be sent again
+    at = {"migrate": lambda: world.write(2), "rolling_back": lambda: world.write(3)}
+    outcome = await run(world.place, at=at)
+    assert outcome.state == "restored", outcome.why
+    assert world.is_as_before
+    assert world.notes == [1, 2]  # 3 was written after the second
+    assert rung_5(outcome) == (True, "platform restore: the database equals the snapshot")
+    assert [call.status for call in world.platform.called(PITR)] == [429, 201]
+    assert {event.data["rung"]: event.data["ok"] for event in outcome.of("rung")} == {3: False, 4: False, 5: True}
+    assert [phases(outcome)[0], phases(outcome)[-1]] == ["marked", "back"]
+    [kept] = {one.data["rows"] for one in outcome.of("log") if one.data.get("rows") == 2}
+    assert "written since the backup are in the deploy's salvages" in outcome.of("platform_restore")[-1].message
+    assert kept == 2
+
+
+async def test_a_restore_point_is_made_and_gone_back_to(world: World) -> None:
+    world.platform.restore_points = True
+    world.platform.project.addons.discard("pitr_7")
+    outcome = await run(world.place, targeted_restore=False)
+    assert outcome.state == "restored", outcome.why
+    assert world.is_as_before
+    assert len(world.platform.called(UNDO)) == 1
+    assert not world.platform.called(PITR)
+
+
+class AcceptedWith500:
+    """Says of a restore that it failed, though it was accepted."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._api, name)
+
+    async def restore_pitr(self, at: int) -> None:
+        await self._api.restore_pitr(at)
+        raise PlatformError("HTTP 500", code="platform.in_doubt", status=500, in_doubt=True)
+
+
+@pytest.mark.parametrize("how", ["cut", "500"])
+async def test_a_request_in_doubt_is_looked_at_and_never_repeated(world: World, how: str) -> None:
+    world.platform.script_restores(late_polls=4, polls=2)  # the status tells late
+    if how == "cut":
+        world.platform.fault(PITR, cut="after")
+    wrap = AcceptedWith500 if how == "500" else (lambda api: api)
+    outcome = await run(world.place, targeted_restore=False, wrap=wrap)
+    assert outcome.state == "restored", outcome.why
+    assert world.is_as_before
+    assert world.asked == 1
+    assert "in_doubt" in phases(outcome)
+
+
+async def test_a_request_that_failed_and_had_no_effect_calls_a_person(world: World) -> None:
+    world.platform.fault(PITR, status=500)
+    outcome = await run(world.place, targeted_restore=False, options=replace(QUICK, begin_s=0.5))
+    failure = gave_up(outcome)
+    assert failure.code == "restore.platform_in_doubt"
+    assert "nobody knows whether the platform will restore" in failure.message
+    assert f"Project {world.platform.ref}: a restore to unix second" in failure.hint
+    assert world.asked == 1
+    world.write(9)  # nobody is locked out any more
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("stuck", "restore.platform_stuck", "the project's status is RESTORING. Please finish or cancel it."),
+        ("failed", "restore.platform_failed", "RESTORE_FAILED"),
+    ],
+)
+async def test_a_restore_that_does_not_end_well_calls_a_person(world: World, script: Any, code: str, said: str) -> None:
+    world.platform.script_restores(script)
+    outcome = await run(world.place, targeted_restore=False, options=replace(QUICK, begin_s=0.5, deadline_s=1.0))
+    failure = gave_up(outcome)
+    assert failure.code == code
+    assert said in failure.hint
+    assert rung_5(outcome)[0] is False
+    assert world.asked == 1
+    if script == "stuck":
+        await ended(world)
+
+
+async def ended(world: World) -> None:
+    """Let a stuck restore go on to its end."""
+    world.platform.release_restores()
+    while world.platform.project.status != ACTIVE_HEALTHY:
+        await asyncio.sleep(0.05)  # the platform calls nobody back
+
+
+async def test_another_moment_is_not_taken_for_the_right_one(world: World) -> None:
+    world.platform.script_restores(shift_s=-1)
+    psql(world.url, "insert into public.notes values (5, 'x')")
+    outcome = await run(world.place, targeted_restore=False)
+    assert gave_up(outcome).code == "restore.platform_moment"
+    assert world.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "said"),
+    [
+        ("no pitr", "the project has neither a restore point nor PITR"),
+        ("slot", "1 replication slot (reader), which must be gone before"),
+        ("unlogged", "unlogged tables, which a restore would leave empty (public.cache)"),
+        ("no backups_write", "the token lacks backups_write"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_and_nothing_is_asked(world: World, obstacle: str, said: str) -> None:
+    if obstacle == "no pitr":
+        world.platform.project.addons.discard("pitr_7")
+    elif obstacle == "slot":
+        psql(world.admin_url, "select pg_create_physical_replication_slot('reader')")
+    elif obstacle == "unlogged":
+        psql(world.url, "create unlogged table public.cache (id int); insert into public.cache values (1)")
+    else:
+        world.platform.fault(PITR, status=403, missing_permissions=["backups_write"])
+    try:
+        outcome = await run(world.place, targeted_restore=False)
+        assert said in rung_5(outcome)[1]
+        assert said in gave_up(outcome).message
+        assert [call.status for call in world.platform.called(PITR)] in ([], [403])
+        world.write(9)  # nobody is locked out
+    finally:
+        if obstacle == "slot":
+            psql(world.admin_url, "select pg_drop_replication_slot('reader')")
+
+
+async def test_without_the_policy_the_platform_is_never_asked(world: World) -> None:
+    outcome = await run(world.place, targeted_restore=False, platform_restore="hold")
+    assert gave_up(outcome).code == "restore.not_proven"
+    assert not world.platform.calls
+    assert 5 not in {event.data["rung"] for event in outcome.of("rung")}
+
+
+async def test_it_asks_first_and_a_no_is_a_no(world: World) -> None:
+    settings = make_settings(world.url, Path(world.place.folder))
+    asking = asyncio.create_task(run(world.place, targeted_restore=False, platform_restore="approve"))
+    await until_told(settings, "approval", when=lambda data: data["proposal"]["rung"] == 5)
+    async with open_deps(settings) as deps:
+        [one] = await deps.store.deploys(limit=1)
+        assert one.approval is not None
+        assert "bring the whole project, out of reach meanwhile, back to" in one.approval.proposal.way
+        await deps.store.answer_approval(one.id, approve=False, by="me", now=deps.clock.now())
+    outcome = await asking
+    failure = gave_up(outcome)
+    assert failure.code == "restore.refused"
+    assert "the restore (rung 5) was rejected by me" in failure.message
+    assert world.asked == 0
+
+
+async def test_an_agent_that_is_killed_meanwhile_asks_nobody_twice(world: World) -> None:
+    world.platform.script_restores("stuck")
+    settings = make_settings(world.url, Path(world.place.folder))
+    process = start(world.place)
+    try:
+        await until_told(settings, "platform_restore", when=lambda data: data["status"] == "RESTORING")
+    finally:
+        process.kill()
+        process.wait()
+    async with open_deps(settings) as deps:
+        [left] = await deps.store.deploys(limit=1)
+        asked = json.loads(await deps.store.get_evidence(left.id, "platform_restore") or "{}")
+    assert (left.state.value, asked["answer"]) == ("restoring", "accepted")
+    await ended(world)
+    outcome = await run(world.place, again=left.id)
+    assert outcome.state == "restored", outcome.why
+    assert world.is_as_before
+    assert world.asked == 1
