@@ -288,11 +288,18 @@ async def test_an_agent_that_is_killed_meanwhile_asks_nobody_twice(world: World)
     world.platform.script_restores("stuck")
     settings = make_settings(world.url, Path(world.place.folder))
     process = start(world.place)
+    told = asyncio.create_task(
+        until_told(settings, "platform_restore", when=lambda data: data["status"] == "RESTORING")
+    )
+    ended_early = asyncio.create_task(asyncio.to_thread(process.wait))
     try:
-        await until_told(settings, "platform_restore", when=lambda data: data["status"] == "RESTORING")
+        await asyncio.wait({told, ended_early}, return_when=asyncio.FIRST_COMPLETED)
+        assert told.done(), "the deploy's process ended"
+        told.result()
     finally:
+        told.cancel()
         process.kill()
-        process.wait()
+        await ended_early
     async with open_deps(settings) as deps:
         [left] = await deps.store.deploys(limit=1)
         asked = json.loads(await deps.store.get_evidence(left.id, "platform_restore") or "{}")

@@ -55,7 +55,7 @@ async def run(
         policy: of the settings' section `deploy`.
     """
     settings = make_settings(place.url, Path(place.folder), deploy={"platform_restore": "auto", **policy})
-    api = ManagementApi(ref=place.ref, token=SecretStr(place.token), base_url=place.base_url)
+    api = ManagementApi(ref=place.ref, token=lambda: SecretStr(place.token), base_url=place.base_url)
     waiting, moves = dict(at or {}), [0]
 
     def moved() -> None:
