@@ -121,7 +121,9 @@ class _Loading:
         began = self.clock.now()
         try:
             await session.run_transaction([self._begin, *(text for one in tables for text in one.make)])
-            await _together([self._table(one) for one in tables])
+            await _together([self._table(one, tables) for one in tables])
+            for text in (key.sql for one in tables for key in one.late):  # each locks two tables: never two at once
+                await self._statement(text)
         except StatementError as error:
             if error.sqlstate == _DISK_FULL:
                 raise named(error, left="Nothing was changed.") from error
@@ -133,28 +135,35 @@ class _Loading:
         tell(self.emit, self.clock, EventKind.LOG, message)
         return True
 
-    async def _table(self, table: core.Table) -> None:
-        """One table: its rows and what they are looked up by, then all other indexes at once."""
+    async def _table(self, table: core.Table, tables: Sequence[core.Table]) -> None:
+        """One table: its rows and what they are looked up by; then foreign keys to it, and its other indexes.
+
+        The keys are added before those indexes are begun, and before the tables that they are on get their rows: no
+        transaction that takes long holds a lock that another one waits for.
+        """
+        number = table.entry.dump_id
         for parent in table.parents:
             await self._there[parent].wait()
         async with self._free:
             await self.tools.restore(
                 archive=self.folder / APPLICATION,
                 listing=as_listing([table.rows]),
-                before=_script(self._begin, f"TRUNCATE {table.alias}", *(key.sql for key in table.early)),
+                before=_script(self._begin, f"TRUNCATE {table.alias}"),
                 after=_script(*table.keys),
                 freeze=True,
                 into=(table.name, table.alias),
             )
-        self._there[table.entry.dump_id].set()
-        await _together([*(self._statement(one) for one in table.indexes), *(self._late(key) for key in table.late)])
-
-    async def _late(self, key: core.Key) -> None:
-        await self._there[key.parent].wait()
-        await self._statement(key.sql)
+            for text in (key.sql for child in tables for key in child.early if key.parent == number):
+                await self._run(text)
+        self._there[number].set()
+        await _together([self._statement(one) for one in table.indexes])
 
     async def _statement(self, text: str) -> None:
-        async with self._free, self.target.session(purpose=self.purpose) as session:
+        async with self._free:
+            await self._run(text)
+
+    async def _run(self, text: str) -> None:
+        async with self.target.session(purpose=self.purpose) as session:
             await session.run_transaction([self._begin, text])
 
 
