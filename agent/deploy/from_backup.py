@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from agent import sql
 from agent.core import backups as core
 from agent.core.backups import Manifest
 from agent.core.compare import Differences, content_differences
-from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity
+from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity, TableMark
 from agent.core.restore_policy import RUNG_NAMES, estimate_seconds
 from agent.core.salvage import place
 from agent.deploy.approval import permitted, rungs_tried
@@ -86,9 +87,7 @@ async def _targeted(run: Run, source: _Source) -> bool:
         session = await run.session()
         proven = await read_proof(session)
         found = await compare(run, session, tables={name: proven[name] for name in work.tables if name in proven})
-        async with session.transaction(read_only=True):
-            rest = sorted(run.before.tables.keys() - set(work.tables))
-            others = await read_marks(session, schemas_of(run.before), only=rest)
+        others, _ = await asyncio.gather(_content_of_others(run, session, work), _analyse(run, work))
     except NotPossible as reason:
         return _not_done(run, TARGETED, f"is not possible: {reason}")
     except AgentError as error:
@@ -97,8 +96,15 @@ async def _targeted(run: Run, source: _Source) -> bool:
         run.emitter.emit(EventKind.LOG, f"written by others meanwhile: {line}")
     proven_whole = report_rung(run, TARGETED, RUNG_NAMES[TARGETED], found)
     await _keep_late(run)
-    await _analyse(run, work)
     return proven_whole
+
+
+async def _content_of_others(run: Run, session: Session, work: Work) -> dict[str, TableMark]:
+    """What the tables hold that were not loaded again: only to tell what has been written to them since."""
+    assert run.before is not None  # noqa: S101 - set before migrate
+    async with session.transaction(read_only=True):
+        rest = sorted(run.before.tables.keys() - set(work.tables))
+        return await read_marks(session, schemas_of(run.before), only=rest)
 
 
 async def _analyse(run: Run, work: Work) -> None:

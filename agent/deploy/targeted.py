@@ -17,7 +17,7 @@ from agent.core.archive_list import Entry, as_listing, attached_late, belongings
 from agent.core.backups import Manifest, OutsideObject
 from agent.core.catalog import CatalogObject
 from agent.core.models import TableMark
-from agent.core.undo import Dependencies, Edge, Undo, pieces, plan_undo
+from agent.core.undo import Dependencies, Edge, Undo, node_of, pieces, plan_undo
 from agent.deploy import outside
 from agent.deploy.carrying import Batch
 from agent.deploy.deps import Run
@@ -127,6 +127,7 @@ async def compose(
                 *case.undo.drops,
                 *(item.drop for item in reversed(gone) if item.kind in first),
                 *case.undo.early,
+                session.bind(sql.load("undo/keys"), {"tables": case.loaded}),
                 *await _emptying(session, case),
                 *(item.create for item in again if item.kind in first),
             ),
@@ -166,7 +167,7 @@ async def _look(
             differing = await _differing(run, session, now=now, before=before, anew=new, also=also)
         again = differing | {name for name in naming if name in run.before.tables and _relation(name) in now}
         case = _Case(before=before, now=now, schemas=schemas, undo=undo, new=new, again=again - new)
-        if not (more := _in_the_way(case) - remake):
+        if not (more := (_in_the_way(case) | _built_after(case, dependencies)) - remake):
             return case
         remake |= more
 
@@ -184,6 +185,28 @@ def _in_the_way(case: _Case) -> set[str]:
         and name not in case.undo.again
         and (item.parent in relations or (item.parent.startswith("type:") and case.loaded))
         and (item.definition.endswith("NOT VALID") or any(need.startswith("function:") for need in item.needs))
+    }
+
+
+def _built_after(case: _Case, dependencies: Dependencies) -> set[str]:
+    """Indexes of tables that are refilled: to build one over the rows is cheaper than to add each row to it.
+
+    Not those that something hangs on, such as a foreign key, and not those that say more than what is indexed.
+    """
+    relations = {
+        _relation(name)
+        for name in case.again
+        if "USING INDEX" not in case.before[_relation(name)].settings.get("replica_identity", "")
+    }
+    return {
+        name
+        for name, item in case.before.items()
+        if item.kind == "index"
+        and item.parent in relations
+        and "cluster" not in item.settings
+        and name in case.now
+        and name not in case.undo.again
+        and dependencies.closure([node_of(case.now[name])]) == {node_of(case.now[name])}
     }
 
 
