@@ -73,6 +73,7 @@ def count(table: Table, megabytes: int) -> int:
 async def fill(session: Session, megabytes: int) -> None:
     """Make the tables, with rows, keys and indexes."""
     by_name = {table.name: table for table in SHOP}
+    await session.run("CREATE SCHEMA supabase_migrations")  # as every project has that migrates
     await session.run("SET session_replication_role = replica")  # the keys hold, and need no look
     for table in SHOP:
         keys = "".join(f", {parent}_id bigint NOT NULL REFERENCES public.{parent} (id)" for parent in table.parents)
