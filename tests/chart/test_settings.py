@@ -18,6 +18,8 @@ SECRETS = {
     "http_token": "t" * 32,
     "store_url": "postgresql://agent:pw@store:5432/agent",
     "age_identity": "AGE-SECRET-KEY-1QQQQ",
+    "management_token": "sbp_" + "0" * 40,
+    "otlp_headers": "authorization=Bearer x",
     "audit_url": "https://audit.example.com/hook",
     "ci_hash": "sha256:" + "0" * 64,
     "prometheus_hash": "sha256:" + "1" * 64,
@@ -79,7 +81,8 @@ def test_its_folders_are_where_the_pod_has_them(name: str) -> None:
 
 IN_THE_AGENTS_IMAGE = {
     "httproute", "include-sidecar", "ingress", "job-plain", "long", "minimal", "monitoring", "network", "open",
-    "placed", "postgres", "tokens", "volume",
+    "placed",
+    "platform", "postgres", "tokens", "volume",
 }  # fmt: skip
 NO_RUNBOOK: set[str] = set()
 
@@ -99,6 +102,15 @@ def test_what_the_values_say_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert audit.url.get_secret_value() == SECRETS["audit_url"]
     assert audit.secret is not None
     assert audit.secret.get_secret_value() == SECRETS["audit_secret"]
+
+
+def test_secrets_of_sections_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(rendered("platform"), tmp_path, monkeypatch)
+    assert settings.platform.token is not None
+    assert settings.platform.token.get_secret_value() == SECRETS["management_token"]
+    assert settings.platform.required
+    assert settings.telemetry.headers is not None
+    assert settings.telemetry.sample_ratio == 0.5
 
 
 def test_schedules_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
