@@ -61,7 +61,7 @@ format: .venv/dev.installed  ## Let ruff format and repair what it can
 	$(BIN)/ruff format
 
 .PHONY: tools
-tools: .tools/chart/installed  ## Install Helm and, where npm exists, the real Supabase CLI into .tools
+tools: .tools/chart/installed .tools/schemathesis/installed  ## Install Helm, schemathesis and, where npm exists, the real Supabase CLI into .tools
 ifneq ($(shell command -v npm),)
 tools: .tools/installed
 else
@@ -85,6 +85,8 @@ lock: .venv/dev.installed  ## Renew the locked requirements from pyproject.toml 
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --output-file requirements/chart.txt
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile requirements/checkov.in --quiet --universal --upgrade \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --output-file requirements/checkov.txt
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile requirements/schemathesis.in --quiet --universal --upgrade \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --output-file requirements/schemathesis.txt
 	cd requirements/npm && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 .PHONY: clean
@@ -116,6 +118,11 @@ clean:  ## Remove everything that was generated
 .tools/checkov/installed: requirements/checkov.txt
 	$(PYTHON) -m venv --clear .tools/checkov
 	.tools/checkov/bin/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes --requirement $<
+	touch $@
+
+.tools/schemathesis/installed: requirements/schemathesis.txt
+	$(PYTHON) -m venv --clear .tools/schemathesis
+	.tools/schemathesis/bin/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes --requirement $<
 	touch $@
 
 .tools/installed: requirements/npm/package.json requirements/npm/package-lock.json

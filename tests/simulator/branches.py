@@ -187,8 +187,9 @@ async def diff(call: Call) -> Answer:
     branch = _find(call)
     parent = call.platform.projects[branch.parent]
     try:
-        known = {version for version, _, _ in await _history(parent)}
-        mine = [statements for version, _, statements in await _history(branch.project) if version not in known]
+        async with branch.work:
+            known = {version for version, _, _ in await _history(parent)}
+            mine = [statements for version, _, statements in await _history(branch.project) if version not in known]
     except psycopg.OperationalError as error:
         raise Refused(544, "Connection terminated due to connection timeout") from error
     text = "".join(f"{one};\n" for statements in mine for one in statements)

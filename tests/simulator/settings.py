@@ -352,6 +352,24 @@ async def buckets(call: Call) -> list[dict[str, Any]]:
         ]
 
 
+@operation("v1-get-storage-config")
+async def storage_config(call: Call) -> dict[str, Any]:
+    on = {"enabled": True}
+    return {
+        "fileSizeLimit": 50 * 2**20,
+        "features": {
+            "imageTransformation": on,
+            "s3Protocol": on,
+            "icebergCatalog": {"enabled": False, "maxNamespaces": 0, "maxTables": 0, "maxCatalogs": 0},
+            "vectorBuckets": {"enabled": False, "maxBuckets": 0, "maxIndexes": 0},
+        },
+        "capabilities": {"list_v2": True, "iceberg_catalog": False},
+        "external": {"upstreamTarget": "main"},
+        "migrationVersion": "simulated",
+        "databasePoolMode": "transaction",
+    }
+
+
 @operation("v1-get-database-metadata")
 async def metadata(call: Call) -> dict[str, Any]:
     async with await _connect(call.project) as connection:

@@ -45,16 +45,27 @@ async def run(
         raise Refused(544, "Failed to run sql query: Connection terminated due to connection timeout") from error
     async with connection:
         try:
-            cursor = await connection.execute(query.encode(), list(parameters) if parameters else None)
+            cursor = await connection.execute(query.encode(), [*map(_parameter, parameters)] if parameters else None)
         except psycopg.Error as error:
-            if error.sqlstate is None:
+            if error.sqlstate is not None:
+                raise Refused(400, f"Failed to run sql query: {in_words(error, query)}") from error
+            if isinstance(error, psycopg.OperationalError):
                 raise Refused(544, "Failed to run sql query: Connection terminated unexpectedly") from error
-            raise Refused(400, f"Failed to run sql query: {in_words(error, query)}") from error
+            raise Refused(400, f"Failed to run sql query: {error}") from error
+        except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can hold and UTF-8 cannot
+            raise Refused(400, "Failed to run sql query: the text is not Unicode") from error
         rows: list[dict[str, Any]] = []
         while True:
             rows = _rows(cursor.pgresult) or rows
             if not cursor.nextset():
                 return rows
+
+
+def _parameter(value: Any) -> Any:
+    """As node-postgres sends it: objects as JSON, numbers and truth values as text."""
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def in_words(error: psycopg.Error, query: str) -> str:
