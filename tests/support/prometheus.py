@@ -53,15 +53,27 @@ class Prometheus:
         }
 
     def wait_for(self, *names: str) -> list[dict[str, Any]]:
-        """Until all these fire; the alerts."""
-        self.wait_until(lambda: set(names) <= set(self.firing()), lambda: f"{names}; firing: {sorted(self.firing())}")
-        found = self.firing()
+        """Until all these fire at once; the alerts."""
+        found = self._wait(lambda firing: set(names) <= set(firing), names)
         return [found[name] for name in names]
 
     def wait_until_silent(self, *names: str) -> None:
-        self.wait_until(
-            lambda: not set(names) & set(self.firing()), lambda: f"{names}; firing: {sorted(self.firing())}"
-        )
+        self._wait(lambda firing: not set(names) & set(firing), names)
+
+    def wait_until_only(self, *names: str) -> None:
+        """A scrape that a loaded machine has missed is no news."""
+        self._wait(lambda firing: set(names) == set(firing), names)
+
+    def _wait(self, enough: Callable[[dict[str, Any]], bool], names: tuple[str, ...]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+
+        def look() -> bool:
+            found.clear()
+            found.update(self.firing())
+            return enough(found)
+
+        self.wait_until(look, lambda: f"{names}; firing: {sorted(found)}")
+        return found
 
     def ask(self, expr: str) -> list[dict[str, Any]]:
         """The series of an instant query."""
