@@ -175,7 +175,7 @@ def _deploys() -> list[object]:
         ),
         _lines(
             "Rungs of the ladder",
-            "1 rollback, 2 rollback scripts, 3 targeted restore, 4 in-place restore.",
+            "1 rollback, 2 rollback scripts, 3 targeted restore, 4 in-place restore, 5 by the platform.",
             of_project("increase(deploy_agent_restore_rungs_total[$__interval])"),
             "{{project}} rung {{rung}} ok={{ok}}",
             bars=True,
