@@ -23,6 +23,8 @@ from agent.core.checks import HttpAnswer, HttpCheck
 from agent.errors import InputError, TargetError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+#: What the agent itself works with: a runbook's author may not read it.
+_OWN_VARIABLE = re.compile(r"DEPLOY_AGENT_|AWS_|AZURE_|GOOGLE_|PG[A-Z]+\Z|SUPABASE_(ACCESS_TOKEN|DB_PASSWORD)\Z")
 _LIMIT = 1_000_000
 _METADATA = frozenset({"fd00:ec2::254", "100.100.100.200"})  # AWS over IPv6, Alibaba; the others are link-local
 
@@ -48,7 +50,8 @@ class HttpxProbe:
             timeout_s: for everything, from looking up the name to the last byte.
 
         Raises:
-            InputError: `http.unset_variable`, `http.bad_url`, `http.refused`: the address is one that no check may ask.
+            InputError: `http.unset_variable`, `http.own_variable`, `http.bad_url`; `http.refused`: the address is one
+                that no check may ask.
             TargetError: `http.unreachable`, `http.timeout`.
         """
         try:
@@ -137,6 +140,13 @@ class HttpxProbe:
         return value
 
     def _variable(self, match: re.Match[str]) -> str:
+        if _OWN_VARIABLE.match(match[1].upper()):
+            raise InputError(
+                f"the environment variable {match[1]} is the agent's own, and no http check may send it",
+                code="http.own_variable",
+                hint="Give the check a variable of its own, with a key that may do no more than the check needs.",
+                where={"variable": match[1]},
+            )
         value = self._environment.get(match[1], "")
         if not value:
             raise InputError(

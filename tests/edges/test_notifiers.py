@@ -174,6 +174,31 @@ async def test_a_receiver_that_hangs(
     assert (error.code, error.permanent) == ("delivery.timeout", False)
 
 
+async def test_a_receiver_that_never_ends(client: httpx.AsyncClient) -> None:
+    """Only the beginning of an answer is read: it comes to an end, and takes no memory."""
+    sent = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n")
+        try:
+            while True:
+                writer.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
+                sent += 1024
+                await writer.drain()
+        except ConnectionError:
+            writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+        with pytest.raises(DeliveryError) as caught:
+            await notifier(client, url).send(payload())
+    assert caught.value.code == "delivery.refused"
+    assert caught.value.message.endswith("x" * 120)
+    assert sent < 50_000_000
+
+
 async def test_a_receiver_that_is_not_there(client: httpx.AsyncClient) -> None:
     error = await failure_of(notifier(client, f"http://127.0.0.1:1{PATH}"))
     assert (error.code, error.permanent) == ("delivery.unreachable", False)
