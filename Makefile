@@ -89,9 +89,17 @@ lock: .venv/dev.installed  ## Renew the locked requirements from pyproject.toml 
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --output-file requirements/schemathesis.txt
 	cd requirements/npm && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
+.PHONY: sbom
+sbom: .venv/base.installed  ## Write dist/sbom.cdx.json: what an installation of this holds (an image: docker build --target sbom)
+	rm -rf .sbom && $(PYTHON) -m venv --without-pip .sbom
+	$(PIP) --python .sbom/bin/python install --require-hashes --requirement requirements/image.txt
+	$(PIP) --python .sbom/bin/python install --no-deps --no-build-isolation .
+	mkdir -p dist && .sbom/bin/python packaging/sbom.py --python >dist/sbom.cdx.json
+	rm -rf .sbom
+
 .PHONY: clean
 clean:  ## Remove everything that was generated
-	rm -rf .venv .tools .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .sbom .tools .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: made again only when what they depend on has changed.

@@ -1,5 +1,7 @@
 """Writes what an image holds as CycloneDX 1.6 JSON: `python sbom.py >sbom.cdx.json`, in the image's own environment.
 
+With `--python` only what Python holds: for an installation without an image (`make sbom`).
+
 The same image gives the same bytes: the time is SOURCE_DATE_EPOCH, the serial number follows from the content.
 
 Facts: https://cyclonedx.org/docs/1.6/json/, https://github.com/package-url/purl-spec (types pypi and deb), the Python
@@ -123,13 +125,13 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def document() -> dict[str, Any]:
-    """The whole list."""
+def document(*, system_too: bool = True) -> dict[str, Any]:
+    """The whole list; or without the operating system and its packages."""
     python = sorted(python_components(), key=lambda one: one["bom-ref"])
     agent = next(one for one in python if one["name"] == AGENT)
     others = [one for one in python if one is not agent]
-    components = sorted([*others, *bundled_components(), *debian_components()], key=lambda one: one["bom-ref"])
-    system = platform.freedesktop_os_release()
+    debian = debian_components() if system_too else ()
+    components = sorted([*others, *bundled_components(), *debian], key=lambda one: one["bom-ref"])
     components.append(
         {
             "type": "platform",
@@ -139,15 +141,17 @@ def document() -> dict[str, Any]:
             "purl": f"pkg:generic/python@{platform.python_version()}",
         }
     )
-    components.append(
-        {
-            "type": "operating-system",
-            "bom-ref": "os",
-            "name": system["ID"],
-            "version": system["VERSION_ID"],
-            "description": system["PRETTY_NAME"],
-        }
-    )
+    if system_too:
+        system = platform.freedesktop_os_release()
+        components.append(
+            {
+                "type": "operating-system",
+                "bom-ref": "os",
+                "name": system["ID"],
+                "version": system["VERSION_ID"],
+                "description": system["PRETTY_NAME"],
+            }
+        )
     content = {"components": components, "dependencies": dependencies(python)}
     digest = hashlib.sha256(json.dumps([agent, content], sort_keys=True).encode()).digest()
     return {
@@ -164,5 +168,5 @@ def document() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    json.dump(document(), sys.stdout, indent=1)
+    json.dump(document(system_too="--python" not in sys.argv[1:]), sys.stdout, indent=1)
     sys.stdout.write("\n")

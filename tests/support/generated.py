@@ -9,11 +9,13 @@ from agent.core.runbook_io import json_schema
 from tests.support import chart_values
 from tests.support.dashboard import dashboard_json
 from tests.support.diagram import with_diagram
+from tests.support.licences import report
 from tests.support.runbook_reference import with_reference
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = ROOT / "config" / "runbook.schema.json"
 DOCUMENT = ROOT / "docs" / "runbook.md"
+LICENCES = ROOT / "docs" / "licences.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 DASHBOARD = ROOT / "config" / "grafana" / "dashboard.json"
 RULES = ROOT / "config" / "prometheus" / "rules.yaml"
@@ -24,6 +26,7 @@ def wanted() -> dict[Path, str]:
     """Each file and the text it must have."""
     return {
         SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+        LICENCES: report(),
         DOCUMENT: with_reference(DOCUMENT.read_text(encoding="utf-8")),
         DASHBOARD: dashboard_json(),
         CHART_FILES / "dashboard.json": dashboard_json(),
