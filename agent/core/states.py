@@ -42,7 +42,7 @@ class Move(StrEnum):
     CANCEL = "cancel"  # a person asked to stop, and the database is untouched
     UNDONE = "undone"  # rung 1 or 2: the database equals the snapshot
     NOT_UNDONE = "not_undone"  # rungs 1 and 2 were not enough
-    RESTORED = "restored"  # rung 4: the database equals the snapshot
+    RESTORED = "restored"  # rung 3, 4 or 5: the database equals the snapshot
     GIVE_UP = "give_up"  # a person is needed
 
 

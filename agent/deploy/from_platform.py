@@ -298,7 +298,7 @@ async def _ask(run: Run, order: _Order) -> Asked:
     Raises:
         _NotPossible: it has refused, so nothing happens.
     """
-    noted = bool(await (await run.session()).value(sql.load("ledger/exists")))
+    noted = await _fence(run, await run.session()) is not None
     asked = Asked(
         way=order.way,
         moment=order.moment,
@@ -399,20 +399,28 @@ async def _look(run: Run, platform: Platform, asked: Asked) -> Sight:
         async with run.deps.target.session(purpose="look") as session:
             if await session.value(sql.load("platform/recovering")):
                 return Sight(status=status, database="recovering")
-            if not await session.value(sql.load("ledger/exists")):
-                return Sight(status=status, database="other" if asked.noted else "old")
-            [found] = await session.rows(sql.load("platform/fence"), {"deploy_id": run.deploy_id})
+            fence = await _fence(run, session)
     except TargetError:
         return Sight(status=status, database="away")
-    if found["state"] == "closed":
+    if fence is None:
+        return Sight(status=status, database="other" if asked.noted else "old")
+    if fence["state"] == "closed":
         return Sight(status=status, database="old")
-    return Sight(status=status, database="back" if found["state"] == "open" and not found["begun"] else "other")
+    return Sight(status=status, database="other" if fence["begun"] else "back")
+
+
+async def _fence(run: Run, session: Session) -> Row | None:
+    """The deploy's fence in this database, and whether migrations had begun; None: it has none."""
+    if not await session.value(sql.load("ledger/exists")):
+        return None
+    [found] = await session.rows(sql.load("platform/fence"), {"deploy_id": run.deploy_id})
+    return found if found["state"] else None
 
 
 async def _what_is_there(run: Run) -> str:
     try:
         async with run.deps.target.session(purpose="look") as session:
-            if not await session.value(sql.load("ledger/exists")):
+            if await _fence(run, session) is None:
                 return "it is at a moment before the deploy began, so what was written until then is missing"
     except TargetError as error:
         return error.message

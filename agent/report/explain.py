@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.core.models import Answer, Approval, CheckResult, Failure, RunMode, Severity, Strategy, Verdict
-from agent.core.restore_policy import RUNG_NAMES, describe
+from agent.core.restore_policy import PLATFORM, RUNG_NAMES, describe
 from agent.core.states import State
 from agent.core.units import count, duration
 from agent.report.collect import TITLES, Story
@@ -56,7 +56,12 @@ def headline(story: Story, *, seconds: float) -> str:
         case State.ROLLED_BACK:
             line = f"Rolled back: {short}; {project} is as it was before"
         case State.RESTORED:
-            line = f"Restored from the backup: {short}; {project} is as it was before"
+            by = (
+                "by the platform"
+                if any(rung.rung == PLATFORM and rung.ok for rung in story.rungs)
+                else "from the backup"
+            )
+            line = f"Restored {by}: {short}; {project} is as it was before"
         case _:
             line = _doing_now(story)
     return line

@@ -14,6 +14,8 @@ import pytest
 from agent.bootstrap import open_deps
 from agent.core.models import Failure
 from agent.core.platform import ACTIVE_HEALTHY
+from agent.core.salvage import Wishes
+from agent.deploy.salvage_service import Salvages
 from agent.edges.embedded import EmbeddedPostgres
 from agent.errors import PlatformError
 from tests.simulator import Platform, simulating
@@ -29,6 +31,7 @@ create table public.notes (id int primary key, body text not null);
 insert into public.notes values (1, 'a');
 insert into auth.users (id, email) values ('00000000-0000-0000-0000-000000000001', 'a@example.test');
 """
+SIGN_UP = "insert into auth.users (id, email) values ('00000000-0000-0000-0000-000000000002', 'b@example.test')"
 # The users are in no backup: neither of rungs 3 and 4 can bring them back.
 BAD = {
     "001_tags.sql": "create table public.tags (id int primary key); insert into public.tags values (1);",
@@ -153,11 +156,18 @@ async def test_what_no_backup_holds_comes_back_to_the_second(world: World) -> No
 async def test_a_restore_point_is_made_and_gone_back_to(world: World) -> None:
     world.platform.restore_points = True
     world.platform.project.addons.discard("pitr_7")
-    outcome = await run(world.place, targeted_restore=False)
+    outcome = await run(
+        world.place, at={"rolling_back": lambda: psql(world.admin_url, SIGN_UP)}, targeted_restore=False
+    )
     assert outcome.state == "restored", outcome.why
     assert world.is_as_before
     assert len(world.platform.called(UNDO)) == 1
     assert not world.platform.called(PITR)
+    async with open_deps(make_settings(world.url, Path(world.place.folder))) as deps:
+        kept = next(iter(await Salvages(deps).all()))  # the newest: who signed up goes with the project, and is kept
+        assert [(one.table, one.rows) for one in kept.tables] == [("auth.users", 1)]
+        await Salvages(deps).apply(kept.id, Wishes())
+    assert world.users == 2
 
 
 class AcceptedWith500:
