@@ -75,8 +75,8 @@ policy: .venv/dev.installed .tools/chart/installed .tools/checkov/installed  ## 
 .PHONY: lock
 lock: .venv/dev.installed  ## Renew the locked requirements from pyproject.toml and requirements/npm
 	$(PIP) install uv==$(UV_VERSION)
-	for set in "base.txt --group build" "image.txt --extra otel --group build --constraint requirements/base.txt" \
-	    "dev.txt --extra otel --group build --group dev --constraint requirements/base.txt"; do \
+	for set in "base.txt --group build" "image.txt --extra otel --extra api --group build --constraint requirements/base.txt" \
+	    "dev.txt --extra otel --extra api --group build --group dev --constraint requirements/base.txt"; do \
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet --universal --upgrade \
 	    --python-version 3.11 --extra embedded --generate-hashes --no-emit-index-url --no-annotate \
 	    --output-file requirements/$$set; \

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
 from agent import __version__
+from agent.deploy.api_access import ApiAccess
 from agent.deploy.backup import BackupOptions
 from agent.deploy.deps import Deps, Options, PlatformRestore
 from agent.deploy.outbox import Outbox
@@ -28,6 +29,7 @@ from agent.deploy.supervisor import Supervisor
 from agent.deploy.traced import TracedTarget
 from agent.deploy.tracing import deploy_trace
 from agent.deploy.workflow import run_deploy
+from agent.edges.api_probe import SupabaseProbe
 from agent.edges.exposition import read_sample
 from agent.edges.folder import load_folder
 from agent.edges.http_probe import HttpxProbe
@@ -95,6 +97,13 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
         stack.push_async_callback(store.close)
         http = HttpxProbe()
         stack.push_async_callback(http.close)
+        platform = await stack.enter_async_context(open_platform(settings, live))
+        access = ApiAccess(
+            url=settings.resolved_api_url,
+            anon=lambda: live.now().api.anon_key,
+            service=lambda: live.now().api.service_key,
+            platform=platform,
+        )
         target, tools = connectors(settings, lambda: live.now().require_database_url())
         yield Deps(
             target=target,
@@ -103,6 +112,7 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
             store=store,
             clock=SystemClock(),
             http=http,
+            api=SupabaseProbe(access, redactor=live.redactor),
             redactor=live.redactor,
             jitter=random.random,
             read_folder=lambda: load_folder(settings.migrations, environ=os.environ, project_ref=settings.supabase_ref),
@@ -123,7 +133,7 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
                 platform_required=settings.platform.required,
             ),
             backup=backup_options(settings),
-            platform=await stack.enter_async_context(open_platform(settings, live)),
+            platform=platform,
             read_metrics=read_sample,
         )
 

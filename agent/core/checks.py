@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from agent.core import patterns
+from agent.core.api_checks import ApiCheck
 from agent.core.catalog_checks import (
     ColumnCheck,
     ConstraintCheck,
@@ -21,65 +22,10 @@ from agent.core.catalog_checks import (
     TableCheck,
     TriggerCheck,
 )
-from agent.core.entries import Entry, Id, Name, Text, slug
+from agent.core.entries import Entry, Id, Text, slug
+from agent.core.expectation import Parameters, ShortExpect
 from agent.core.models import Model, Severity
-from agent.core.units import RangeOfNumbers, Seconds, Texts, as_list
-
-
-class Parameter(Entry):
-    """A value for a `:name` placeholder, read from the database just before."""
-
-    sql: Text
-    """One query; the first column of its first row is the value. A query without a row makes the check errored."""
-
-
-def _parameter(value: Any) -> Any:  # noqa: ANN401 - whatever the YAML holds
-    return {"sql": value} if isinstance(value, str) else value
-
-
-Parameters = dict[Name, Annotated[Parameter, BeforeValidator(_parameter, json_schema_input_type=str | Parameter)]]
-
-
-class Expect(Entry):
-    """What the result of a query must be. Several keys must all hold. A NULL where a value is compared never passes."""
-
-    value: Any = None
-    """The only column of the only row equals this; `null` means NULL. Short form: `expect: 0`."""
-    tolerance: Annotated[str, Field(pattern=patterns.TOLERANCE)] | None = None
-    """With `value`: how far off the number may be, as a number (`5`) or in percent of `value` (`2%`)."""
-    rows: RangeOfNumbers | None = None
-    """How many rows there are: `4`, `1..5`, `<=3`, `1..`."""
-    empty: bool | None = None
-    """`true`: no row. `false`: at least one row."""
-    equals: list[Any] | None = None
-    """These rows and no others, in any order: each a mapping from column to value, or one value."""
-    includes: Annotated[list[Any], Field(min_length=1)] | None = None
-    """At least these rows, in any order; a mapping may name fewer columns than the query returns."""
-    that: Texts | None = None
-    """Expressions over the columns of the only row, such as `tracks >= audio_posts` or `total == before.total`."""
-    every: Texts | None = None
-    """Expressions that hold in every row. No rows: they hold; add `rows: 1..` if there must be some."""
-    first: Texts | None = None
-    """Expressions that hold in the first row; further rows are ignored. No rows: they do not hold."""
-
-    @model_validator(mode="after")
-    def _something(self) -> Expect:
-        if not self.model_fields_set:
-            raise ValueError("expect needs at least one of value, rows, empty, equals, includes, that, every, first")
-        if self.tolerance is not None and (
-            isinstance(self.value, bool)
-            or not isinstance(self.value, int | float)
-            or "value" not in self.model_fields_set
-        ):
-            raise ValueError("tolerance needs value, and value must be a number")
-        return self
-
-
-def _expect(value: Any) -> Any:  # noqa: ANN401 - whatever the YAML holds
-    return value if isinstance(value, dict | Expect) else {"value": value}
-
-
-_Expect = Annotated[Expect, BeforeValidator(_expect, json_schema_input_type=Expect | int | float | str | bool | None)]
+from agent.core.units import Seconds, Texts, as_list
 
 
 class RlsCheck(Entry):
@@ -188,7 +134,7 @@ class Check(Entry):
 
     KINDS: ClassVar[tuple[str, ...]] = (
         "sql", "table", "column", "index", "constraint", "foreign_key", "trigger", "function", "policy", "rls",
-        "performance", "http",
+        "performance", "http", "api",
     )  # fmt: skip
 
     id: Id = ""
@@ -204,7 +150,7 @@ class Check(Entry):
 
     sql: str | None = None
     """A query; see `expect`."""
-    expect: _Expect | None = None
+    expect: ShortExpect | None = None
     """What the query must return."""
     params: Parameters = Field(default_factory=dict)
     """Values for `:name` in the query."""
@@ -230,6 +176,8 @@ class Check(Entry):
     """How fast a statement is, and by which plan."""
     http: HttpCheck | None = None
     """What an API answers."""
+    api: ApiCheck | None = None
+    """What the project's own API lets its users see and do."""
 
     @property
     def kind(self) -> str:
@@ -239,7 +187,7 @@ class Check(Entry):
     @property
     def needs_commit(self) -> bool:
         """Whether it looks at the database from outside, so that it can only see what is committed."""
-        return self.http is not None
+        return self.http is not None or self.api is not None
 
     @model_validator(mode="before")
     @classmethod
@@ -290,5 +238,6 @@ def _title(check: Check) -> str:
         "rls": lambda: f"row level security for {spec.role}",
         "performance": lambda: f"performance of {' '.join(spec.sql.split())[:40]}",
         "http": lambda: f"{spec.method} {spec.url}",
+        "api": lambda: f"API for {spec.who}: {spec.subject}"[:60],
     }[check.kind]()
     return subject if getattr(spec, "exists", True) else f"no {subject}"

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from agent.core.checks import Expect
+from agent.core.expectation import Expect
 from agent.core.expressions import Expression, ExpressionError, comparable, evaluate, parse_expression, plain
 from agent.core.models import Verdict
 from agent.core.units import Range

@@ -240,6 +240,17 @@ class Lint(PlatformModel):
     metadata: dict[str, Any] | None = None
 
 
+class ApiKey(PlatformModel):
+    """A key of the project's own API. `type`: publishable, secret, legacy, or ""; `name`: `anon`, `service_role`, ….
+
+    `api_key`: None where the platform does not show it.
+    """
+
+    name: str
+    type: Text = ""
+    api_key: SecretStr | None = None
+
+
 class NetworkBans(PlatformModel):
     """Addresses that the platform shuts out after failed logins."""
 

@@ -181,6 +181,13 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
             "database:read",
             "the settings of Postgres",
         ),
+        "api_keys": _read(
+            "v1-get-project-api-keys",
+            f"{_P}/api-keys",
+            "api_gateway_keys_read",
+            "secrets:read",
+            "the keys of the project's API",
+        ),
         "network_restrictions": _read(
             "v1-get-network-restrictions",
             f"{_P}/network-restrictions",

@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from agent.core.checks import Check, Parameter, RlsCheck
+from agent.core.checks import Check, RlsCheck
 from agent.core.expect import expressions_of
+from agent.core.expectation import Expect, Parameter
 from agent.core.queries import SqlError, check_query, check_script, check_statement, used_names
 from agent.core.runbook import Durations, Metric, Runbook, Script
 from agent.core.yaml_text import Path
@@ -189,15 +190,18 @@ def _bad_sql(error: SqlError, sql: str, path: Path) -> Slip:
 
 
 def _expressions(check: Check, path: Path, snapshot: Collection[str]) -> Iterator[Slip]:
-    if check.expect is None:
-        return
+    if check.expect is not None:
+        yield from _expressions_in(check.expect, (*path, "expect"), snapshot)
+    for index, call in enumerate(check.api.calls if check.api else ()):
+        yield from _expressions_in(call.expect, (*path, "api", "calls", index, "expect"), snapshot)
+
+
+def _expressions_in(expect: Expect, path: Path, snapshot: Collection[str]) -> Iterator[Slip]:
     try:
-        expressions = expressions_of(check.expect)
+        expressions = expressions_of(expect)
     except ValueError as error:
-        yield Slip(
-            (*path, "expect"), "runbook.bad_expression", str(error), "docs/runbook.md lists what expressions have."
-        )
+        yield Slip(path, "runbook.bad_expression", str(error), "docs/runbook.md lists what expressions have.")
         return
     for expression in expressions:
         names = [name.partition(".")[2] for name in expression.names if "." in name]
-        yield from _known(names, snapshot, (*path, "expect"), "runbook.unknown_snapshot", "value under snapshot named")
+        yield from _known(names, snapshot, path, "runbook.unknown_snapshot", "value under snapshot named")

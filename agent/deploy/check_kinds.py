@@ -11,15 +11,17 @@ from typing import Any, Protocol
 from agent import sql as files
 from agent.core import structure
 from agent.core.answers import judge_answer
-from agent.core.checks import Check, HttpAnswer, HttpCheck, Parameter, PerformanceCheck, RlsCheck
+from agent.core.checks import Check, HttpAnswer, HttpCheck, PerformanceCheck, RlsCheck
 from agent.core.expect import ROW_LIMIT, Judgement, expressions_of, jsonable, judge, show
+from agent.core.expectation import Expect, Parameter
 from agent.core.expressions import used
 from agent.core.models import Verdict
 from agent.core.plans import Shape, is_small, judge_plan, read_plan, shape_slips
 from agent.core.queries import bind, one_statement, used_names
 from agent.core.runbook import SnapshotQuery
+from agent.deploy.api_checks import ApiProbe, ApiTrial
 from agent.errors import AgentError, StatementError
-from agent.ports import Row, Session
+from agent.ports import Clock, Row, Session
 
 Values = Mapping[str, Any]
 
@@ -59,6 +61,8 @@ class Look:
     before: Values
     snapshot: Sequence[SnapshotQuery]
     http: HttpProbe | None
+    api: ApiProbe | None
+    clock: Clock
     uncommitted: bool
 
 
@@ -100,16 +104,15 @@ async def _sql(at: Look) -> Judgement:
     check = at.check
     assert check.sql is not None and check.expect is not None  # noqa: S101, PT018 - its kind
     async with undone(at.session, timeout_s=check.timeout):
-        known = await _known(at)
+        known = await _known(at, check.expect)
         values = await _parameters(at, check.params)
         rows = await fetch(at.session, bind(one_statement(check.sql), check.params), values or None)
     return judge(check.expect, rows[:ROW_LIMIT], known=known, more=len(rows) > ROW_LIMIT)
 
 
-async def _known(at: Look) -> dict[str, Any]:
+async def _known(at: Look, expect: Expect) -> dict[str, Any]:
     """The snapshot's values that the expressions use: those from before, and those of now."""
-    assert at.check.expect is not None  # noqa: S101 - its kind
-    expressions = expressions_of(at.check.expect)
+    expressions = expressions_of(expect)
     known = {f"before.{name}": at.before[name] for name in used(expressions, "before") if name in at.before}
     wanted = used(expressions, "after")
     for query in at.snapshot:
@@ -220,6 +223,29 @@ async def _http(at: Look) -> Judgement:
     try:
         return judge_answer(spec, await at.http.send(spec, timeout_s=at.check.timeout))
     except AgentError as error:
+        raise CannotRun(error.message) from error
+
+
+async def _api(at: Look) -> Judgement:
+    spec = at.check.api
+    assert spec is not None  # noqa: S101 - its kind
+    if at.uncommitted:
+        raise MustWait("an API sees only what is committed")
+    if at.api is None:
+        raise CannotRun("api checks are not set up here")
+    try:
+        async with at.api.opened(spec, timeout_s=at.check.timeout) as client:
+            return await ApiTrial(
+                spec=spec,
+                client=client,
+                session=at.session,
+                clock=at.clock,
+                known=lambda expect: _known(at, expect),
+                transaction=lambda: undone(at.session, timeout_s=at.check.timeout),
+            ).run()
+    except AgentError as error:
+        if not error.code.startswith("api."):
+            raise
         raise CannotRun(error.message) from error
 
 
@@ -394,4 +420,5 @@ _KINDS: Mapping[str, Callable[[Look], Awaitable[Judgement]]] = {
     "rls": _rls,
     "performance": _performance,
     "http": _http,
+    "api": _api,
 }

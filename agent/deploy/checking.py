@@ -36,6 +36,7 @@ async def check(
             before=run.before.values if run.before else {},
             clock=run.deps.clock,
             http=run.deps.http,
+            api=run.deps.api,
             emit=_unless_passed(run.emitter.put) if quiet else run.emitter.put,
             snapshot=run.runbook.snapshot if run.runbook else (),
             may_wait=await session.in_transaction(),

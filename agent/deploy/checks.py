@@ -16,6 +16,7 @@ from agent.core.expressions import plain
 from agent.core.models import CheckResult, EventKind, NewEvent, Severity, Verdict
 from agent.core.queries import one_statement
 from agent.core.runbook import Metric, SnapshotQuery, Volumes
+from agent.deploy.api_checks import ApiProbe
 from agent.deploy.check_kinds import CannotRun, HttpProbe, Look, MustWait, fetch, look, scalar, undone
 from agent.deploy.emitter import Emit
 from agent.errors import InputError, StatementError
@@ -36,6 +37,7 @@ async def run_checks(
     before: Mapping[str, Any],
     clock: Clock,
     http: HttpProbe | None,
+    api: ApiProbe | None = None,
     emit: Emit,
     snapshot: Sequence[SnapshotQuery] = (),
     may_wait: bool = False,
@@ -49,6 +51,7 @@ async def run_checks(
         before: the snapshot's values, by name.
         clock: for the duration.
         http: for http checks; without it they are errored.
+        api: for api checks; without it they are errored.
         emit: receives the events.
         snapshot: the queries behind `after.<name>`.
         may_wait: leave a check without a result, with a LOG event, if it can be judged only after COMMIT; the caller
@@ -63,7 +66,16 @@ async def run_checks(
         began = clock.now()
         try:
             judgement = await _judgement(
-                Look(session=session, check=check, before=before, snapshot=snapshot, http=http, uncommitted=uncommitted)
+                Look(
+                    session=session,
+                    check=check,
+                    before=before,
+                    snapshot=snapshot,
+                    http=http,
+                    api=api,
+                    clock=clock,
+                    uncommitted=uncommitted,
+                )
             )
         except MustWait as reason:
             if may_wait:

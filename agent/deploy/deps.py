@@ -18,6 +18,7 @@ from agent.core.redaction import Redactor
 from agent.core.restore_policy import Policy
 from agent.core.runbook import Runbook
 from agent.core.states import Move, State
+from agent.deploy.api_checks import ApiProbe
 from agent.deploy.backup import BackupOptions
 from agent.deploy.checks import HttpProbe
 from agent.deploy.emitter import Emitter
@@ -83,6 +84,7 @@ class Deps:
     store: DeployStore
     clock: Clock
     http: HttpProbe | None
+    api: ApiProbe | None
     redactor: Redactor
     jitter: Callable[[], float]
     read_folder: Callable[[], Folder]

@@ -14,6 +14,7 @@ from agent.core.planning import Plan
 from agent.core.preflight import PreflightLimits, Rows
 from agent.core.runbook import Runbook
 from agent.core.touched import touched
+from agent.deploy.api_checks import ApiProbe
 from agent.deploy.checks import HttpProbe, run_checks
 from agent.deploy.emitter import Emit
 from agent.deploy.snapshot import application_schemas
@@ -76,6 +77,7 @@ async def run_preflight(
     runbook: Runbook | None,
     clock: Clock,
     http: HttpProbe | None,
+    api: ApiProbe | None = None,
     emit: Emit,
     limits: PreflightLimits | None = None,
     tls_missing: str = "",
@@ -128,6 +130,7 @@ async def run_preflight(
             before={},
             clock=clock,
             http=http,
+            api=api,
             emit=emit,
             snapshot=runbook.snapshot,
         )

@@ -21,6 +21,7 @@ from agent.core.models import (
 from agent.core.planning import Plan
 from agent.core.preflight import finding_of
 from agent.core.states import FINAL, State
+from agent.deploy.api_checks import not_ready
 from agent.deploy.archive import load_manifest
 from agent.deploy.aside import restore_aside
 from agent.deploy.backup import take_backup
@@ -245,6 +246,7 @@ async def verify(deps: Deps, emit: Emit) -> list[CheckResult]:
             before=before,
             clock=deps.clock,
             http=deps.http,
+            api=deps.api,
             emit=emit,
             snapshot=runbook.snapshot,
         )
@@ -338,13 +340,15 @@ async def _checklist(deps: Deps) -> list[Finding]:
             runbook=runbook,
             clock=deps.clock,
             http=deps.http,
+            api=deps.api,
             tls_missing=deps.options.tls_missing,
             platform=deps.platform,
             ref=deps.options.ref,
             platform_required=deps.options.platform_required,
             emit=lambda _: None,
         )
-    return [*plan.findings, *checklist]
+    phases = {"preflight", "final", *(f"migration:{one.migration.version}" for one in plan.scripts)}
+    return [*plan.findings, *checklist, *await not_ready(deps.api, runbook, phases)]
 
 
 async def _migrations(deps: Deps) -> str:

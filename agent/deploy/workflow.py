@@ -20,7 +20,7 @@ from agent.core.planning import Plan
 from agent.core.runbook import Runbook
 from agent.core.states import FINAL, Move, State
 from agent.core.units import count
-from agent.deploy import advisors, from_backup, from_platform, ladder, platform_watch
+from agent.deploy import advisors, api_checks, from_backup, from_platform, ladder, platform_watch
 from agent.deploy.backup import take_backup
 from agent.deploy.checking import after_commit, check, tally
 from agent.deploy.checks import collect_metrics
@@ -211,6 +211,7 @@ async def _preflight(run: Run) -> State:
             runbook=runbook,
             clock=deps.clock,
             http=deps.http,
+            api=deps.api,
             tls_missing=deps.options.tls_missing,
             platform=deps.platform,
             ref=deps.options.ref,
@@ -218,6 +219,8 @@ async def _preflight(run: Run) -> State:
             emit=run.emitter.put,
         )
     if plan.scripts and not any(one.severity is Severity.ERROR for one in findings):
+        phases = {"preflight", "final", *(f"migration:{one.migration.version}" for one in plan.scripts)}
+        findings += await api_checks.not_ready(deps.api, runbook, phases)
         findings += await platform_watch.look_before(run)
         findings += await advisors.look_before(run, plan.strategy)
     for one in findings:
@@ -310,6 +313,7 @@ async def _migrate(run: Run) -> State:
 async def _verify(run: Run) -> State:
     assert run.plan is not None  # noqa: S101 - recalled
     session = await run.clean_session()
+    await api_checks.reload(session, run.runbook)
     for script in run.plan.scripts:
         version = script.migration.version
         entry = run.runbook.for_version(version) if run.runbook else None

@@ -295,6 +295,10 @@ class ManagementApi:
         found: dict[str, str | int | float | bool | None] = await self._ask("settings", _Settings)
         return {key: value for key, value in found.items() if value is not None}
 
+    async def api_keys(self, *, reveal: bool) -> tuple[model.ApiKey, ...]:
+        """See `ports.Platform`."""
+        return await self._ask("api_keys", tuple[model.ApiKey, ...], params={"reveal": "true"} if reveal else {})
+
     async def network_restrictions(self) -> model.NetworkRestrictions:
         """See `ports.Platform`."""
         return await self._ask("network_restrictions", model.NetworkRestrictions)

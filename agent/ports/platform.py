@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:  # only who has a token pays for the models
     from agent.core.platform import (
         Addon,
+        ApiKey,
         Backups,
         Branch,
         BranchDetail,
@@ -203,6 +204,16 @@ class Platform(Protocol):
         """The settings of Postgres that differ from the platform's defaults.
 
         `GET /v1/projects/{ref}/config/database/postgres`; `database_config_read`; `database:read`.
+        """
+        ...
+
+    async def api_keys(self, *, reveal: bool) -> tuple[ApiKey, ...]:
+        """The keys of the project's own API.
+
+        `GET /v1/projects/{ref}/api-keys`; `api_gateway_keys_read`; `secrets:read`.
+
+        Args:
+            reveal: secret keys in full; otherwise they are masked.
         """
         ...
 

@@ -4,6 +4,7 @@ from agent.settings.live import Live
 from agent.settings.load import Loaded, load, load_settings, other_database_url
 from agent.settings.models import (
     ENV_PREFIX,
+    ApiSettings,
     BackupSettings,
     DeploySettings,
     HttpSettings,
@@ -21,6 +22,7 @@ from agent.settings.models import (
 
 __all__ = [
     "ENV_PREFIX",
+    "ApiSettings",
     "BackupSettings",
     "DeploySettings",
     "HttpSettings",

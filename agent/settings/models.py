@@ -352,6 +352,27 @@ class TelemetrySettings(Section):
             yield value.rpartition(" ")[2]
 
 
+class ApiSettings(Section):
+    """The project's own API, for the `api` checks of a runbook.
+
+    `url`: "": `https://<ref>.supabase.co`. `anon_key`: the publishable (or legacy anon) key; `service_key`: the secret
+    (or legacy service_role) key, used only by checks `as: service`. A key that is not set is asked of the platform,
+    where the token may read it.
+    """
+
+    url: str = ""
+    anon_key: SecretStr | None = None
+    service_key: SecretStr | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or "@" in url):
+            raise ValueError("write https:// and a host, such as https://abcdefghijklmnopqrst.supabase.co")
+        return url.rstrip("/")
+
+
 class LogSettings(Section):
     """Logs go to stderr. `auto`: console on a terminal, JSON elsewhere."""
 
@@ -387,6 +408,7 @@ class Settings(BaseSettings):
     watch: WatchSettings = WatchSettings()
     platform: PlatformSettings = PlatformSettings()
     schedules: tuple[ScheduleSettings, ...] = ()
+    api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
@@ -500,6 +522,11 @@ class Settings(BaseSettings):
         if self.database_url is None or self.store_url is None:
             return False
         return same_server(self.database_url.get_secret_value(), self.store_url.get_secret_value())
+
+    @property
+    def resolved_api_url(self) -> str:
+        """Where the project's own API is, or ""."""
+        return self.api.url or (f"https://{self.platform_ref}.supabase.co" if self.platform_ref else "")
 
     @property
     def resolved_store_url(self) -> SecretStr:

@@ -13,7 +13,7 @@ from tests.cli.reference import reference
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = (
-    "advisors|agent|auth|backup|busy|check|delivery|demo|deploy|doctor|engine|health|http|input|migrate|notfound|plan|"
+    "advisors|agent|api|auth|backup|busy|check|delivery|demo|deploy|doctor|engine|health|http|input|migrate|notfound|plan|"
     "platform|platform_metrics|preflight|"
     "restore|rollback|runbook|salvage|serve|settings|state|store|target|tool|wait"
 )
@@ -24,6 +24,9 @@ NO_CODES = {
     "agent.lock",
     "agent.serve",
     "agent.web",
+    "api.anon_key",
+    "api.service_key",
+    "api.url",
     "auth.schema_migrations",
     "backup.target",
     "deploy.yaml",

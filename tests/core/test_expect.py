@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.core.checks import Expect, PerformanceCheck
+from agent.core.checks import PerformanceCheck
 from agent.core.expect import ROW_LIMIT, jsonable, judge, same, show
+from agent.core.expectation import Expect
 from agent.core.expressions import ExpressionError, evaluate, parse_expression
 from agent.core.models import Verdict
 from agent.core.plans import is_small, read_plan, shape_slips

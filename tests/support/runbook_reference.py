@@ -11,7 +11,8 @@ BEGIN = "<!-- made from the models by `python -m tests.support.generated`; do no
 _ORDER = (
     "Runbook", "Proof", "Volumes", "Stage", "SnapshotQuery", "MigrationRunbook", "Monitor", "Script", "Check", "Expect",
     "Parameter", "TableCheck", "ColumnCheck", "IndexCheck", "ConstraintCheck", "ForeignKeyCheck", "TriggerCheck",
-    "FunctionCheck", "PolicyCheck", "RlsCheck", "PerformanceCheck", "HttpCheck", "JsonExpect", "Advisors", "Allowed",
+    "FunctionCheck", "PolicyCheck", "RlsCheck", "PerformanceCheck", "HttpCheck", "JsonExpect",
+    "ApiCheck", "ApiUser", "SecretPlace", "ApiRead", "ApiRefused", "ApiCall", "ApiFile", "Advisors", "Allowed",
     "PlatformMetrics", "Limit", "Soak",    "Metric", "Rollback", "OnFailure", "Trouble", "When", "ManualTest",
 )  # fmt: skip
 _TITLES = {
@@ -19,6 +20,8 @@ _TITLES = {
     "Stage": "preflight", "SnapshotQuery": "An item of snapshot", "MigrationRunbook": "An item of migrations",
     "Monitor": "An item of monitors", "Script": "A rollback script", "Check": "A check", "Expect": "expect",
     "Parameter": "A value of params", "JsonExpect": "An item of json", "Metric": "An item of metrics",
+    "ApiUser": "A user of as", "SecretPlace": "A secret", "ApiRead": "An item of reads",
+    "ApiRefused": "An item of refused", "ApiCall": "An item of calls", "ApiFile": "An item of files",
     "Advisors": "advisors", "Allowed": "An item of allow",
     "PlatformMetrics": "platform_metrics", "Limit": "An item of limits", "Soak": "soak",
     "Rollback": "rollback", "OnFailure": "on_failure", "Trouble": "An item of troubleshooting", "When": "when",
