@@ -10,6 +10,7 @@ import json
 import secrets
 import signal
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from agent.core.access import digest
 from tests.conftest import Database
 from tests.support.canaries import Canaries, children_watched
 from tests.support.oracle import psql, rows
+from tests.support.otlp import Collector, collecting
 from tests.support.receiver import Receiver
 from tests.support.s3 import S3
 from tests.support.serving import Agent, command, environment, serving, write_config
@@ -81,8 +83,19 @@ class World:
 
 
 @pytest.fixture
+def collector() -> Iterator[Collector]:
+    with collecting() as running:
+        yield running
+
+
+@pytest.fixture
 def world(
-    database: Database, webhooks: Receiver, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    webhooks: Receiver,
+    collector: Collector,
+    s3: S3,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     canaries, role = Canaries(), f"canary_{secrets.token_hex(4)}"
     password = canaries.plant("database")
@@ -133,6 +146,10 @@ def world(
             "ref": "abcdefghijklmnopqrst",
             "base_url": "http://127.0.0.1:9",
         },
+        telemetry={
+            "endpoint": collector.endpoint,
+            "headers_file": secret("otlp", f"authorization=Bearer {canaries.plant('telemetry')}"),
+        },
         log={"format": "json", "level": "debug"},
     )
     settings = json.loads(config.read_text())
@@ -182,7 +199,7 @@ def asked(agent: Agent, world: World) -> None:
                     world.said[name] = f"{answer.headers}\n{answer.text}"
 
 
-def test_no_secret_comes_out(world: World, webhooks: Receiver) -> None:
+def test_no_secret_comes_out(world: World, webhooks: Receiver, collector: Collector) -> None:
     canaries = world.canaries
     with serving(world.config) as agent, children_watched(canaries, agent.process.pid) as watched:
         agent.http.headers["authorization"] = f"Bearer {world.operate}"
@@ -218,6 +235,9 @@ def test_no_secret_comes_out(world: World, webhooks: Receiver) -> None:
 
     for request in webhooks.requests:  # a webhook's own path is its secret, and goes to nobody else
         world.said[f"webhook ({len(world.said)})"] = f"{dict(request.headers)}\n{request.body.decode()}"
+    assert collector.named("deploy")
+    for request in collector.receiver.requests:  # its headers hold what it wants to see
+        world.said[f"trace ({len(world.said)})"] = request.body.decode(errors="replace")
     assert {where: hits for where, text in world.said.items() if (hits := canaries.found(text))} == {}
     mine = (world.folder / "secrets", world.folder / "wrong", world.folder / "migrations")
     # A deploy that is taken up again runs the very text that was planned: that, and nothing else, is in the store.
@@ -240,6 +260,11 @@ def commanded(world: World) -> None:
     ):  # fmt: skip
         world.run(*arguments)
         world.run(*arguments, "--json")
+    world.run("support-bundle", "--output", "bundle.tar.gz")
+    with tarfile.open("bundle.tar.gz") as bundle:
+        for member in bundle.getmembers():
+            if (part := bundle.extractfile(member)) is not None:
+                world.said[member.name] = part.read().decode()
     world.run("backup", "create")
     world.run("backup", "prune", "--dry-run")
     world.deploys("deploy", "--strategy", "per_migration")
