@@ -43,6 +43,7 @@ from agent.errors import AgentError, DeliveryError, InputError
 from agent.ports import Ctx, Notifier, PgTools, Platform, Target, Tracer
 from agent.report.chat import compose
 from agent.settings import Live, NotifySettings, Settings
+from agent.settings.database_url import passwords_in
 
 _log = logging.getLogger("agent")
 
@@ -87,7 +88,8 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
         StoreError: the agent's own store cannot be opened.
     """
     live = live or Live.fixed(settings)
-    settings.require_database_url()
+    if not settings.platform.login_role:
+        settings.require_database_url()
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with AsyncExitStack() as stack:
         store = await open_store(
@@ -104,7 +106,7 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
             service=lambda: live.now().api.service_key,
             platform=platform,
         )
-        target, tools = connectors(settings, lambda: live.now().require_database_url())
+        target, tools = await _project_connectors(stack, settings, live, platform)
         yield Deps(
             target=target,
             tools=tools,
@@ -167,6 +169,33 @@ async def open_platform(settings: Settings, live: Live) -> AsyncIterator[Platfor
         yield api
     finally:
         await api.close()
+
+
+async def _project_connectors(
+    stack: AsyncExitStack, settings: Settings, live: Live, platform: Platform | None
+) -> tuple[Target, PgTools]:
+    """What reaches the project's database, with the platform's help where there is a token."""
+    if platform is None:
+        return connectors(settings, lambda: live.now().require_database_url())
+    from agent.deploy.connection import HelpedTarget, TemporaryLogin  # noqa: PLC0415 - only who has a token pays for it
+
+    clock = SystemClock()
+    if not settings.platform.login_role:
+        target, tools = connectors(settings, lambda: live.now().require_database_url())
+        return HelpedTarget(target, platform, clock), tools
+    url = settings.database_url
+    login = await stack.enter_async_context(
+        TemporaryLogin(
+            platform,
+            clock,
+            url=url,
+            fallback=url is not None and bool(passwords_in(url.get_secret_value())),
+            learn=live.redactor.learn,
+            tell=report_error,
+        )
+    )
+    target, tools = connectors(settings, login.dsn)
+    return HelpedTarget(target, platform, clock, renew=login.renew), tools
 
 
 def connectors(settings: Settings, url: Callable[[], SecretStr]) -> tuple[Target, PgTools]:

@@ -35,7 +35,7 @@ from agent.deploy.preflight import run_preflight
 from agent.deploy.restore import restore_in_place
 from agent.deploy.salvage import new_id
 from agent.deploy.snapshot import application_schemas, exported, read_history, take_snapshot
-from agent.errors import AgentError, BusyError, InputError, NotFoundError, WaitTimeoutError
+from agent.errors import AgentError, BusyError, InputError, NotFoundError, PlatformError, WaitTimeoutError
 from agent.ports import PgTools, Session, Target
 
 OPEN_STATES = tuple(sorted(set(State) - FINAL))
@@ -310,12 +310,17 @@ async def doctor(deps: Deps, more: Sequence[Finding]) -> list[Finding]:
     for name, probe in (
         ("migrations", _migrations),
         ("runbook", _runbook),
+        ("platform", _platform),
         ("database", _database),
         ("tools", _tools),
         ("backups", _backups),
     ):
         try:
             found.append(Finding(code=f"doctor.{name}", severity=Severity.INFO, message=await probe(deps)))
+        except PlatformError as error:
+            problem = finding_of(error)
+            severity = Severity.ERROR if deps.options.platform_required else Severity.WARNING
+            found.append(problem.model_copy(update={"severity": severity}))
         except AgentError as error:
             found.append(finding_of(error))
     if not any(one.severity is Severity.ERROR for one in found):
@@ -361,6 +366,17 @@ async def _runbook(deps: Deps) -> str:
     if runbook is None:
         return "no runbook: backup, safe apply and restore, but no checks of your own"
     return f"runbook {runbook.title!r}: {sum(1 for _ in runbook.all_checks())} checks"
+
+
+async def _platform(deps: Deps) -> str:
+    if deps.platform is None:
+        return "the platform is not asked: there is no token for the Management API"
+    project = await deps.platform.project()
+    status = f"project {project.name} ({project.ref}) is {project.status} in {project.region}"
+    from agent.core.platform_connection import session_pooler  # noqa: PLC0415 - only who has a token pays for it
+
+    place = session_pooler(await deps.platform.poolers(), project.ref)
+    return f"{status}{f'; session pooler {place.host}:{place.port}' if place else ''}"
 
 
 async def _database(deps: Deps) -> str:

@@ -29,6 +29,7 @@ from agent.errors import InputError, ToolError
 _PROGRAMS = ("pg_dump", "pg_restore", "psql")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 _FINISHED = re.compile(r"finished item (\d+) ")
+_LOGIN = "cli_login_"  # what the platform's temporary roles begin with
 _NOT_BUILT_IN = "does not support compression with"
 _LOOK_EVERY_S = 0.2
 # Without --schema pg_dump takes the whole database; this makes an archive without entries.
@@ -116,6 +117,7 @@ class PostgresTools:
             "--no-publications",
             "--no-subscriptions",
             f"--lock-wait-timeout={self._lock_wait_ms}",
+            *self._role(),
             "--verbose",
             *(f"--schema={_pattern(schema)}" for schema in schemas),
             *(() if schemas else _NOTHING),
@@ -203,6 +205,7 @@ class PostgresTools:
         with _as_file(listing) as chosen:
             arguments = [
                 f"--jobs={jobs}",
+                *self._role(),
                 "--exit-on-error",
                 "--no-password",
                 "--verbose",
@@ -237,7 +240,8 @@ class PostgresTools:
         tool = await self._best()
         async with contextlib.AsyncExitStack() as stack:
             chosen = [stack.enter_context(_as_file(text)) for text in ([listing, rest] if rest else [listing])]
-            arguments = [*_PSQL, f"--dbname={self._extra}", "--file=-"]
+            step_down = [f"--command=SET ROLE {_pattern(role.partition('=')[2])}" for role in self._role()]
+            arguments = [*_PSQL, f"--dbname={self._extra}", *step_down, "--file=-"]
             pipe = asyncio.subprocess.PIPE
             psql = await stack.enter_async_context(self._run(tool, "psql", arguments, stdin=pipe, stdout=pipe))
             sources = [
@@ -271,6 +275,11 @@ class PostgresTools:
                 raise errors.unreadable(archive.name, broken.complaint())
             if psql.process.returncode != 0:
                 raise errors.explain_psql(psql, server=self._server)
+
+    def _role(self) -> list[str]:
+        """A temporary login role of the platform inherits nothing: pg_dump and pg_restore take the role it is for."""
+        user = _connection(self._dsn(), self._purpose)[0].get("PGUSER", "").partition(".")[0]
+        return [f"--role={user.removeprefix(_LOGIN)}"] if user.startswith(_LOGIN) else []
 
     @property
     def _server(self) -> str:

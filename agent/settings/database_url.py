@@ -54,10 +54,22 @@ def _checked(url: str, field: str) -> str:
             f"{field} leads to a connection pooler in transaction mode (port {_POOLER_PORT}); session settings, "
             "advisory locks and exported snapshots do not survive there",
             code="target.transaction_pooler",
-            hint="Use the direct connection or the session pooler: the same host with port 5432.",
+            hint=_instead(parts.hostname or ""),
             where={"field": field},
         )
     return url
+
+
+def _instead(host: str) -> str:
+    """Where sessions are, for who wrote 6543. Both poolers and the direct host have them on 5432."""
+    if host.endswith(".pooler.supabase.com"):
+        return f"Use the session pooler, {host}:5432: the same host, user and password."
+    if _DIRECT.fullmatch(host):
+        return (
+            f"Use {host}:5432, the direct connection (IPv6 only, unless the project has the IPv4 add-on), or the "
+            "session pooler, which the dashboard shows under Connect."
+        )
+    return "Use the direct connection or the session pooler: the same host with port 5432."
 
 
 def supabase_ref(url: str) -> str:

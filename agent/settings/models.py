@@ -464,8 +464,10 @@ class Settings(BaseSettings):
         url = values.get("database_url")
         text = url.get_secret_value() if isinstance(url, SecretStr) else url
         if not values.get("project"):
+            platform = values.get("platform")
+            ref = platform.get("ref") if isinstance(platform, dict) else getattr(platform, "ref", "")
             try:
-                project = project_of(check_database_url(text)) if isinstance(text, str) else "default"
+                project = project_of(check_database_url(text)) if isinstance(text, str) else ref or "default"
             except AgentError:  # the validator of database_url raises it again
                 project = "default"
             values = {**values, "project": project}

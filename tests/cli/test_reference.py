@@ -78,7 +78,7 @@ def codes() -> Iterator[str]:
         yield from (f"store.{name}" for name, _, _ in cases.values())
     yield f"store.{store_engine._REFUSED[0]}"
     yield from ("store.failed", "check.failed", "check.errored")
-    yield from (f"doctor.{name}" for name in ("migrations", "runbook", "database", "tools", "backups"))
+    yield from (f"doctor.{name}" for name in ("migrations", "runbook", "platform", "database", "tools", "backups"))
     yield from (f"settings.notify_{name}" for name in ("kind", "url", "secret"))
     yield from (f"settings.http_{name}" for name in ("host", "port"))
 

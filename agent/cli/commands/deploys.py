@@ -197,7 +197,10 @@ def _database(ui: Ui) -> str:
     """`host:port/database`, without user and password."""
     from urllib.parse import urlsplit
 
-    parts = urlsplit(ui.settings().require_database_url().get_secret_value())
+    settings = ui.settings()
+    if settings.database_url is None and settings.platform.login_role:
+        return f"project {settings.platform_ref}, by its session pooler"
+    parts = urlsplit(settings.require_database_url().get_secret_value())
     return f"{parts.hostname}:{parts.port or 5432}{parts.path}"
 
 
