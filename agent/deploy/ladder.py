@@ -153,6 +153,7 @@ async def scripts_rung(run: Run, session: Session, versions: Sequence[str]) -> b
                 if not await session.in_transaction():
                     raise _ends_the_transaction(name)
                 await session.run("RESET ROLE")
+                await session.run(sql.load("target/home"))
                 await check(run, session, transactional(script.checks), phase="rollback")
             await session.run(sql.load("history/delete"), {"versions": list(versions)})
             found = await _proven(run, session)

@@ -32,6 +32,7 @@ def prelude(run: Run) -> list[str]:
         f"RESET SESSION AUTHORIZATION{trace_comment()}",
         "RESET ROLE",
         "RESET ALL",
+        sql.load("target/home"),
         "SET client_min_messages = notice",
         f"SET lock_timeout = {round(options.lock_timeout_s * 1000)}",
         f"SET statement_timeout = {round(options.statement_timeout_s * 1000)}",
@@ -155,7 +156,8 @@ def history_row(session: Session, script: Script) -> list[str]:
     """Back to the agent's role, and the row that the Supabase CLI would write."""
     version, name = script.migration.version, script.migration.name
     row = {"version": version, "name": name, "statements": [piece.text for piece in script.pieces]}
-    return ["RESET SESSION AUTHORIZATION", "RESET ROLE", session.bind(sql.load("history/insert"), row)]
+    home = ["RESET SESSION AUTHORIZATION", "RESET ROLE", sql.load("target/home")]
+    return [*home, session.bind(sql.load("history/insert"), row)]
 
 
 def seal(run: Run, session: Session, scripts: Sequence[Script]) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 
+from agent.errors import PlatformError
 from tests.simulator import Backup, Platform, simulating
 from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
-from tests.support.oracle import rows
+from tests.support.oracle import psql, rows, table_hashes
 
 GOOD = {"20260101000000_notes.sql": "create table public.notes (id int primary key);"}
 ASKED = 10
@@ -162,3 +165,49 @@ async def test_an_answer_that_is_cut_off_is_asked_for_again(deployed, platform, 
     outcome = await deployed()
     assert outcome.state == "succeeded", outcome.why
     assert "preflight.not_checked" not in {code for code, *_ in findings(outcome)}
+
+
+DAMAGE = {
+    **GOOD,
+    "20260102000000_damage.sql": "drop table public.kept;",
+    "20260103000000_fail.sql": "select 1/0;",
+}
+
+
+def as_role(database, tmp_path: Path, platform: Platform):
+    """Settings with a URL that names no password, and a role that the platform gives."""
+    parts = urlsplit(database.url)
+    url = f"postgresql://postgres@{parts.hostname}:{parts.port}{parts.path}?sslmode=disable"
+    section = {"base_url": platform.url, "token": platform.token, "ref": platform.ref, "login_role": True}
+    return make_settings(url, tmp_path, platform=section)
+
+
+async def test_a_deploy_as_a_temporary_role_is_one_of_postgres(platform, database, tmp_path):
+    write_migrations(tmp_path, GOOD)
+    outcome = await deploy(as_role(database, tmp_path, platform))
+    assert outcome.state == "succeeded", outcome.why
+    owner = "select relowner::regrole::text from pg_class where oid = 'public.notes'::regclass"
+    assert rows(database.url, owner) == [("postgres",)]
+    assert platform.called("v1-create-login-role")
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+async def test_what_a_temporary_role_damaged_it_restores(platform, database, tmp_path, targeted):
+    psql(database.url, "create table public.kept (id int primary key); insert into public.kept values (1), (2);")
+    before = table_hashes(database.admin_url)
+    write_migrations(tmp_path, DAMAGE)
+    settings = as_role(database, tmp_path, platform)
+    settings = settings.model_copy(update={"deploy": settings.deploy.model_copy(update={"targeted_restore": targeted})})
+    outcome = await deploy(settings, "per_migration")
+    assert outcome.state == "restored", outcome.why
+    assert table_hashes(database.admin_url) == before
+    assert not there(database)
+
+
+async def test_without_the_permission_for_a_role_there_is_one_clear_error(platform, database, tmp_path):
+    write_migrations(tmp_path, GOOD)
+    settings = as_role(database, tmp_path, platform)
+    section = settings.platform.model_copy(update={"token": SecretStr(platform.scoped_token({"project_admin_read"}))})
+    with pytest.raises(PlatformError) as raised:
+        await deploy(settings.model_copy(update={"platform": section}))
+    assert raised.value.missing_permissions == ("database_write",)
