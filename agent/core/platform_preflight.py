@@ -43,6 +43,10 @@ _STOPS = frozenset(
 )
 
 
+#: Nobody answers, or not to this token: the reason is the same for every question.
+_NOBODY = frozenset({"platform.unreachable", "platform.timeout", "platform.tls_refused", "platform.token_refused"})
+
+
 class PlatformLimits(Model):
     """From where on something counts.
 
@@ -264,15 +268,33 @@ def _offer(entitlements: Entitlements | None) -> str:
     return f"The plan allows point-in-time recovery ({', '.join(pitr.config.set) or 'an add-on'})."
 
 
-def not_checked(about: str, error: AgentError, *, required: bool) -> Finding:
-    """The platform could not be asked; `required`: that stops the deploy."""
-    return _finding(
-        "not_checked",
-        Severity.ERROR if required else Severity.WARNING,
-        f"not checked: {about}: {error.message}",
-        error.hint,
-        **{**error.where, "why": error.code},
-    )
+def not_checked(unknown: Sequence[tuple[str, AgentError]], *, required: bool) -> list[Finding]:
+    """What the platform could not be asked: one finding each, and one for all that have the same cause.
+
+    Args:
+        unknown: what is not known, and why.
+        required: that stops the deploy.
+    """
+    severity = Severity.ERROR if required else Severity.WARNING
+    shared = [(about, error) for about, error in unknown if error.code in _NOBODY]
+    alone = [(about, error) for about, error in unknown if error.code not in _NOBODY]
+    found = [
+        _finding(
+            "not_checked",
+            severity,
+            f"not checked: {about}: {error.message}",
+            error.hint,
+            **{**error.where, "why": error.code},
+        )
+        for about, error in alone
+    ]
+    if shared:
+        error = shared[0][1]
+        things = "; ".join(about for about, _ in shared)
+        found.append(
+            _finding("not_checked", severity, f"not checked: {things}: {error.message}", error.hint, why=error.code)
+        )
+    return found
 
 
 def _within(address: str, network: str) -> bool:

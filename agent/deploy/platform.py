@@ -62,10 +62,10 @@ async def look_at_platform(
     questions = _questions(platform)
     answers = await asyncio.gather(*(_answer(one) for one in questions.values()))
     found: dict[str, Any] = {}
-    unknown: list[Finding] = []
+    unknown: list[tuple[str, AgentError]] = []
     for (name, question), answer in zip(questions.items(), answers, strict=True):
         if isinstance(answer, AgentError):
-            unknown.append(judge.not_checked(question.about, answer, required=required))
+            unknown.append((question.about, answer))
         else:
             found[name] = answer
     project = found.get("project")
@@ -82,7 +82,7 @@ async def look_at_platform(
         "backups": lambda one: judge.backups(one, entitlements=found.get("entitlements"), now=now, limits=limits),
     }
     judged = [finding for name, meaning in judges.items() if name in found for finding in meaning(found[name])]
-    return [*judged, *unknown]
+    return [*judged, *judge.not_checked(unknown, required=required)]
 
 
 async def _answer(question: _Question) -> object:

@@ -330,7 +330,7 @@ class ManagementApi:
         try:
             found = await self._ask("maintenance", _Regions, place=project.organization_slug)
         except PlatformError as error:
-            if error.code == "platform.not_found":
+            if error.status in (404, 501):
                 return None
             raise
         return next((one.attributes for one in found.data if one.id == project.region), None)

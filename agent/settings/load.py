@@ -346,7 +346,7 @@ def _explained(error: ValidationError, document: dict[str, Any], path: Path | No
     loc: Loc = tuple(first["loc"])
     field = ".".join(str(part) for part in loc)
     variable = _variable_for(loc)
-    where: dict[str, str | int] = {"field": field}
+    where: dict[str, str | int] = {"field": field} if field else {}
     if variable:
         where["variable"] = variable
         origin = f"{variable}: "
@@ -371,7 +371,7 @@ def _explained(error: ValidationError, document: dict[str, Any], path: Path | No
         reason = in_words(first["ctx"]["pattern"])
     reason = reason[0].lower() + reason[1:] if reason[:1].isupper() else reason
     return InputError(
-        f"{origin}{field} is not valid: {reason}{more}",
+        f"{origin}{field} is not valid: {reason}{more}" if field else f"{origin}{reason}{more}",
         code="settings.invalid",
         hint="See config/agent.example.yaml for what it may be.",
         where=where,

@@ -174,10 +174,18 @@ def test_what_the_plan_would_allow(has, words):
 
 def test_what_could_not_be_asked_stops_a_deploy_only_where_it_is_required():
     error = PlatformError("no", code="platform.forbidden", hint="h", where={"operation": "v1-x", "path": "/v1"})
-    loose, strict = (judge.not_checked("the disk", error, required=required) for required in (False, True))
+    (loose,), (strict,) = (judge.not_checked([("the disk", error)], required=required) for required in (False, True))
     assert (loose.severity.value, strict.severity.value) == ("warning", "error")
     assert loose.message == "not checked: the disk: no"
     assert loose.where == {"operation": "v1-x", "path": "/v1", "why": "platform.forbidden"}
+    assert judge.not_checked([], required=True) == []
+
+
+def test_what_nobody_answered_is_named_in_one_finding():
+    gone = PlatformError("no connection", code="platform.unreachable")
+    denied = PlatformError("the token lacks x", code="platform.forbidden")
+    found = judge.not_checked([("a", gone), ("b", denied), ("c", gone)], required=False)
+    assert [one.message for one in found] == ["not checked: b: the token lacks x", "not checked: a; c: no connection"]
 
 
 def test_a_project_elsewhere_has_no_platform_to_ask():
