@@ -126,7 +126,8 @@ async def update_schedule(call: Call) -> dict[str, Any]:
     if call.platform.plan != "enterprise":
         raise Refused(402, "Backup schedule is only available on the Enterprise plan")
     call.project.schedule, call.project.schedule_at = call.body["schedule_for"], now()
-    return await schedule(call)
+    found: dict[str, Any] = await schedule(call)
+    return found
 
 
 def _selected(call: Call) -> None:

@@ -280,7 +280,7 @@ class PostgRest:
             pgsql.SQL("{0} => (SELECT a.{0} FROM json_to_record({1}) AS a({0} {2}))").format(
                 pgsql.Identifier(key),
                 values,
-                pgsql.SQL(function.arguments[key]),  # type: ignore[arg-type]
+                pgsql.SQL(function.arguments[key]),
             )
             for key in given
         ]
@@ -349,14 +349,14 @@ def _columns(text: str) -> pgsql.Composable:
 
 
 def _order(text: str) -> list[pgsql.Composable]:
-    made = []
+    made: list[pgsql.Composable] = []
     for one in text.split(","):
         name, *how = one.split(".")
         words = {"asc": "ASC", "desc": "DESC", "nullsfirst": "NULLS FIRST", "nullslast": "NULLS LAST"}
         made.append(
             pgsql.SQL("{} {}").format(
                 pgsql.Identifier(name),
-                pgsql.SQL(" ".join(words[word] for word in how if word in words)),  # type: ignore[arg-type]
+                pgsql.SQL(" ".join(words[word] for word in how if word in words)),
             )
         )
     return made
@@ -381,7 +381,7 @@ def _filter(column: pgsql.Composable, text: str) -> pgsql.Composable:
     if operator == "is":
         if value not in ("null", "true", "false", "unknown"):
             raise _failure(400, "PGRST100", f"failed to parse filter ({text})")
-        return pgsql.SQL("{} IS {}").format(column, pgsql.SQL(value.upper()))  # type: ignore[arg-type]
+        return pgsql.SQL("{} IS {}").format(column, pgsql.SQL(value.upper()))
     if operator == "in":
         values = [pgsql.Literal(one.strip('"')) for one in value.strip("()").split(",")]
         return pgsql.SQL("{} IN ({})").format(column, pgsql.SQL(", ").join(values))
@@ -389,7 +389,7 @@ def _filter(column: pgsql.Composable, text: str) -> pgsql.Composable:
         raise _failure(400, "PGRST100", f"failed to parse filter ({text})")
     if operator in ("like", "ilike"):
         value = value.replace("*", "%")
-    sign = pgsql.SQL(_OPERATORS[operator])  # type: ignore[arg-type]
+    sign = pgsql.SQL(_OPERATORS[operator])
     return pgsql.SQL("{} {} {}").format(column, sign, pgsql.Literal(value))
 
 
@@ -399,7 +399,7 @@ def _insert(
     given: list[dict[str, Any]],
     on_conflict: str | None,
     resolution: str | None,
-) -> pgsql.Composable:
+) -> pgsql.Composed:
     names = pgsql.SQL(", ").join(pgsql.Identifier(key) for key in keys)
     made = pgsql.SQL("INSERT INTO {0} ({1}) SELECT {1} FROM json_populate_recordset(NULL::{0}, {2})").format(
         table, names, pgsql.Literal(json.dumps(given))

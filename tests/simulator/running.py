@@ -131,7 +131,9 @@ class _Thread(threading.Thread):
     async def _listen(self, end: asyncio.Event) -> None:
         application = Server(self._platform)
         server = _Uvicorn(
-            uvicorn.Config(application, log_level="critical", lifespan="off", timeout_graceful_shutdown=1, ws="none")
+            uvicorn.Config(
+                application, log_level="critical", lifespan="off", http="h11", timeout_graceful_shutdown=1, ws="none"
+            )
         )
         application.uvicorn_server = server
         with socket.create_server(("127.0.0.1", 0)) as listening:

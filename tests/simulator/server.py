@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from . import operations
 from .api import SERVICES
@@ -209,13 +210,16 @@ class Server:
         """Reset the connection that the request came by."""
         assert self.uvicorn_server is not None
         for connection in list(self.uvicorn_server.server_state.connections):
+            assert isinstance(connection, H11Protocol)
             if request.client is not None and connection.client == tuple(request.client):
                 connection.transport.abort()
 
 
 def _scripted(fault: Fault) -> Refused:
     assert fault.status is not None
-    extra = {"missing_permissions": list(fault.missing_permissions)} if fault.missing_permissions else {}
+    extra: dict[str, Any] = (
+        {"missing_permissions": list(fault.missing_permissions)} if fault.missing_permissions else {}
+    )
     return Refused(fault.status, fault.message or _MESSAGES.get(fault.status, "Something went wrong"), **extra)
 
 

@@ -113,7 +113,7 @@ async def postgres_config(call: Call) -> dict[str, Any]:
             "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s)",
             [[*_INTEGERS, *_BOOLEANS, *_TEXTS]],
         )
-        found = dict(await cursor.fetchall())
+        found: dict[str, str] = dict(await cursor.fetchall())
     return {
         name: int(value) if name in _INTEGERS else value == "on" if name in _BOOLEANS else value
         for name, value in found.items()
@@ -219,7 +219,8 @@ async def ssl(call: Call) -> dict[str, Any]:
 @operation("v1-update-ssl-enforcement-config")
 async def enforce_ssl(call: Call) -> dict[str, Any]:
     call.project.ssl_enforced = call.body["requestedConfig"]["database"]
-    return await ssl(call)
+    found: dict[str, Any] = await ssl(call)
+    return found
 
 
 @operation("v1-get-postgrest-service-config")

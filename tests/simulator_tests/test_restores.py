@@ -27,13 +27,23 @@ def own() -> Iterator[EmbeddedPostgres]:
         run_aside(postgres.stop())
 
 
-@pytest.fixture
-def platform(own: EmbeddedPostgres) -> Iterator[Platform]:
+@pytest.fixture(scope="module")
+def running(own: EmbeddedPostgres) -> Iterator[Platform]:
     with simulating(own, restores=True) as running:
         running.rate_limit = None
         yield running
-    if not (own.data / "postmaster.pid").exists():  # left down by a restore that failed
+
+
+@pytest.fixture
+def platform(own: EmbeddedPostgres, running: Platform) -> Iterator[Platform]:
+    """As nothing had gone wrong in other tests."""
+    running.project.addons.add("pitr_7")
+    running.restore_points = True
+    running.script_restores()
+    yield running
+    if running.project.status == "RESTORE_FAILED":
         run_aside(own.resume())
+        running.project.status = "ACTIVE_HEALTHY"
     oracle.psql(own.admin_url(), "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
 
 
