@@ -23,6 +23,7 @@ ALLOWED = frozenset(
         "BSD-3-Clause",
         "ISC",
         "MIT",
+        "MIT-0",
         "MPL-2.0",
         "PostgreSQL",
         "PSF-2.0",
