@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -57,16 +58,35 @@ def test_the_container_ends_as_the_agent_does(unshare: list[str], script: str, c
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_reaches_the_agent_once(unshare: list[str], number: signal.Signals) -> None:
+def test_a_signal_reaches_the_agent(unshare: list[str], number: signal.Signals) -> None:
     script = f"""
 number = signal.Signals({int(number)})
 signal.pthread_sigmask(signal.SIG_BLOCK, [number])
 print('begun', flush=True)
 signal.sigwait([number])
-sys.exit(40 if signal.sigtimedwait([number], 0.2) is None else 1)
+sys.exit(40)
 """
     with first_process(unshare, f"exec({script!r})") as (process, first):
         os.kill(first, number)
+        assert process.wait() == 40
+
+
+def test_ctrl_c_at_a_terminal_is_one_signal(unshare: list[str]) -> None:
+    script = """
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+print('begun', os.tcgetpgrp(0) == os.getpgrp(), flush=True)
+signal.sigwait([signal.SIGINT])
+sys.exit(40 if signal.sigtimedwait([signal.SIGINT], 0.3) is None else 1)
+"""
+    ours, its = pty.openpty()
+    command = ["setsid", "--ctty", "--wait", *unshare, sys.executable, "-c", f"{BEGIN}exec({script!r})"]
+    with (
+        os.fdopen(ours, "r+b", buffering=0) as screen,
+        os.fdopen(its, "r+b", buffering=0) as terminal,
+        subprocess.Popen(command, cwd=ROOT, stdin=terminal, stdout=terminal) as process,
+    ):
+        assert screen.readline() == b"begun True\r\n", "the agent has the terminal"
+        screen.write(b"\x03")
         assert process.wait() == 40
 
 
