@@ -88,8 +88,13 @@ def prepare(case: Case, database: Database) -> None:
         psql(database.url_as(role), sql)
 
 
-async def undo(case: Case, database: Database, folder: Path, *, rung: int) -> tuple[Outcome, list[str]]:
+async def undo(
+    case: Case, database: Database, folder: Path, *, rung: int, ahead: bool = True
+) -> tuple[Outcome, list[str]]:
     """Deploy what fails.
+
+    Args:
+        ahead: tables are loaded ahead of a full restore, as if all were large.
 
     Returns:
         How the deploy ended, and what of the database is not as it was.
@@ -99,8 +104,8 @@ async def undo(case: Case, database: Database, folder: Path, *, rung: int) -> tu
     if case.runbook:
         (folder / "deploy.yaml").write_text(case.runbook)
     url = database.url_as(case.header.get("As", "postgres"))
-    ahead = {"restore_ahead_bytes": 0}  # as if all tables were large
-    settings = make_settings(url, folder, deploy={"targeted_restore": rung == 3}, backup=ahead)
+    backup = {"min_bytes": 0, "restore_ahead_bytes": 0 if ahead else 1 << 40}
+    settings = make_settings(url, folder, deploy={"targeted_restore": rung == 3}, backup=backup)
     outcome = await deploy(settings, case.strategy)
     return outcome, before.unlike(picture.take(database.admin_url))
 

@@ -48,6 +48,7 @@ class Drawn:
     by_check: bool
     strategy: str
     rung: int
+    ahead: bool
 
 
 @st.composite
@@ -63,6 +64,7 @@ def drawn(draw: worlds.Draw) -> Drawn:
         by_check=draw(st.booleans()),
         strategy=draw(st.sampled_from(("per_migration", "per_migration", "statement", "auto"))),
         rung=draw(st.sampled_from(RUNGS)),
+        ahead=draw(st.booleans()),
     )
 
 
@@ -81,7 +83,7 @@ def undone(server: EmbeddedPostgres, it: Drawn) -> None:
     with fresh(server) as database, tempfile.TemporaryDirectory() as folder:
         case = possible(it, database)
         note(case.text())
-        outcome, differences = run_aside(undo(case, database, Path(folder), rung=it.rung))
+        outcome, differences = run_aside(undo(case, database, Path(folder), rung=it.rung, ahead=it.ahead))
         assert not differences, "\n".join([told(outcome), *differences])
         assert outcome.state in {"restored", "rolled_back"}, told(outcome)
 
