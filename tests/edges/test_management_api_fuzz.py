@@ -64,6 +64,7 @@ METHODS: dict[str, Ask] = {
     "branch": lambda api: api.branch(REF),
     "push_branch": lambda api: api.push_branch(REF),
     "delete_branch": lambda api: api.delete_branch(REF),
+    "api_keys": lambda api: api.api_keys(reveal=True),
 }
 WITH_A_FORM = [
     name for name in OPERATIONS if name not in {"restore_pitr", "undo", "query", "read_only_query", "metrics"}
