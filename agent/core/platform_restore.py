@@ -38,6 +38,15 @@ platform was asked. `back`: it is at a moment between the deploy's begin and its
 Verdict = Literal["wait", "back", "failed", "other"]
 
 
+IN_SHORT = {
+    "restore.platform_failed": "failed: the project is RESTORE_FAILED",
+    "restore.platform_in_doubt": "shows no sign of having begun",
+    "restore.platform_moment": "brought the project to another moment",
+    "restore.platform_stuck": "is not done in time",
+}
+"""How a restore ended, by the code of its failure."""
+
+
 class Moment(Model):
     """What a deploy noted before its first migration, so that the platform can bring the project back to it.
 
@@ -73,10 +82,14 @@ class Asked(Model):
 
 
 class Sight(Model):
-    """What is seen while a project is restored. `status`: the project's, or "" where the platform does not say."""
+    """What is seen while a project is restored. `status`: the project's, or "" where the platform does not say.
+
+    `why`: what was said by whom did not answer.
+    """
 
     status: str
     database: Database
+    why: str = ""
 
 
 def point_name(deploy_id: str) -> str:
@@ -123,7 +136,7 @@ def in_words(way: Way, moment: Moment) -> str:
 
 def proposed(way: Way, moment: Moment) -> str:
     """What a proposal says of it."""
-    return f"bring the whole project, out of reach meanwhile, back to {in_words(way, moment)}"
+    return f"bring the whole project back to {in_words(way, moment)}, out of reach meanwhile"
 
 
 def estimate(bytes_: int) -> float:
@@ -182,22 +195,24 @@ def failed(ref: str, asked: Asked, *, now: datetime) -> Failure:
     )
 
 
-def stuck(ref: str, asked: Asked, *, status: str, now: datetime) -> Failure:
+def stuck(ref: str, asked: Asked, sight: Sight, *, now: datetime) -> Failure:
     """It takes longer than anybody wants to wait."""
-    since = duration((now - asked.asked_at).total_seconds())
+    since, status = duration((now - asked.asked_at).total_seconds()), sight.status
+    why = f" ({sight.why})" if sight.why else ""
     return Failure(
         cause="agent",
         code="restore.platform_stuck",
         message=f"the platform's restore to {in_words(asked.way, asked.moment)} is not done after {since}: "
-        f"the project is {status or 'in an unknown state'}",
+        f"the project is {status or 'in an unknown state'}{why}",
         hint="It was not asked again, and may still end by itself: large projects take hours. Tell Supabase's support: "
         f"{support_text(ref, asked, status=status, now=now)} Keep the application stopped until it has ended. "
         f"{_kept(asked)}",
     )
 
 
-def not_begun(ref: str, asked: Asked, *, status: str, now: datetime) -> Failure:
+def not_begun(ref: str, asked: Asked, sight: Sight, *, now: datetime) -> Failure:
     """Nothing has happened, and nobody knows whether it will."""
+    status = sight.status
     return Failure(
         cause="agent",
         code="restore.platform_in_doubt",

@@ -339,7 +339,8 @@ async def _ended(run: Run, platform: Platform, asked: Asked) -> Failure | None:
     if failure is None:
         await run.drop_session()  # it was one with the old database
         return await _proven(run, platform, asked)
-    report_rung(run, PLATFORM, RUNG_NAMES[PLATFORM], None, message=f"{RUNG_NAMES[PLATFORM]}: {failure.message}")
+    what = core.IN_SHORT[failure.code]
+    report_rung(run, PLATFORM, RUNG_NAMES[PLATFORM], None, message=f"{RUNG_NAMES[PLATFORM]} {what}")
     return failure
 
 
@@ -363,9 +364,9 @@ async def _waited(run: Run, platform: Platform, asked: Asked) -> Failure | None:
         if core.has_begun(sight):
             last_sign = now
         if now - last_sign >= timedelta(seconds=options.begin_s):
-            return core.not_begun(platform.ref, asked, status=sight.status, now=now)
+            return core.not_begun(platform.ref, asked, sight, now=now)
         if now >= until:
-            return core.stuck(platform.ref, asked, status=sight.status, now=now)
+            return core.stuck(platform.ref, asked, sight, now=now)
         await clock.sleep(options.poll_s)
 
 
@@ -374,7 +375,9 @@ def _tell_sight(
 ) -> tuple[Sight | None, float]:
     """Tell what is seen where it is new, and once in a while; what was told, and when."""
     seconds = (run.deps.clock.now() - asked.asked_at).total_seconds()
-    if sight == told[0] and seconds - told[1] < every_s:
+    before = told[0]
+    same = before is not None and (sight.status, sight.database) == (before.status, before.database)
+    if same and seconds - told[1] < every_s:
         return told
     database = {
         "away": "takes no connection",
@@ -383,30 +386,31 @@ def _tell_sight(
         "back": "is back",
         "other": "is another",
     }[sight.database]
-    message = f"the project is {sight.status or 'in an unknown state'}, the database {database}, {duration(seconds)} on"
+    unknown = f"in an unknown state ({sight.why})" if sight.why else "in an unknown state"
+    message = f"the project is {sight.status or unknown}, the database {database}, {duration(seconds)} on"
     _tell(run, "polling", asked.way, asked.moment, message, status=sight.status, seconds=seconds)
     return sight, seconds
 
 
 async def _look(run: Run, platform: Platform, asked: Asked) -> Sight:
     """The project and its database now. Neither has to answer: that is how a restore looks."""
+    why = ""
     try:
         status = (await platform.project()).status
     except PlatformError as error:
-        run.emitter.emit(EventKind.LOG, f"the project's status cannot be read: {error.message}", code=error.code)
-        status = ""
+        status, why = "", error.message
     try:
         async with run.deps.target.session(purpose="look") as session:
             if await session.value(sql.load("platform/recovering")):
-                return Sight(status=status, database="recovering")
+                return Sight(status=status, database="recovering", why=why)
             fence = await _fence(run, session)
-    except TargetError:
-        return Sight(status=status, database="away")
+    except TargetError as error:
+        return Sight(status=status, database="away", why="; ".join(one for one in (why, error.message) if one))
     if fence is None:
-        return Sight(status=status, database="other" if asked.noted else "old")
+        return Sight(status=status, database="other" if asked.noted else "old", why=why)
     if fence["state"] == "closed":
-        return Sight(status=status, database="old")
-    return Sight(status=status, database="other" if fence["begun"] else "back")
+        return Sight(status=status, database="old", why=why)
+    return Sight(status=status, database="other" if fence["begun"] else "back", why=why)
 
 
 async def _fence(run: Run, session: Session) -> Row | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.core.models import Answer, Approval, CheckResult, Failure, RunMode, Severity, Strategy, Verdict
+from agent.core.platform_restore import SUPPORT
 from agent.core.restore_policy import PLATFORM, RUNG_NAMES, describe
 from agent.core.states import State
 from agent.core.units import count, duration
@@ -388,6 +389,12 @@ def _commands_meanwhile(story: Story) -> tuple[NextCommand, ...]:
 
 def _operator_commands(story: Story, show: NextCommand) -> Sequence[NextCommand]:
     backup = story.deploy.backup_id or (story.backup.id if story.backup else "")
+    if story.failure is not None and SUPPORT in story.failure.hint:  # the platform may be at work: no other restore now
+        return [
+            show,
+            NextCommand(command="deploy-agent status", why="see which migrations the database has, once it is back"),
+            NextCommand(command="deploy-agent salvage list", why="find what the application wrote meanwhile"),
+        ]
     commands = [show, NextCommand(command="deploy-agent verify", why="run the runbook's final checks as it is now")]
     if backup:
         commands += [

@@ -76,8 +76,10 @@ def _way_back(event: Event) -> tuple[str, str, Level]:
         differences = [str(each) for each in data.get("differences") or ()]
         more = f": {listing(differences)}" if differences else ""
         return f"rung {data.get('rung', '')}", event.message + more, Level.GOOD if data.get("ok") else Level.WARNING
-    if event.kind in (EventKind.PROPOSAL, EventKind.PLATFORM_RESTORE):
-        return ("proposal" if event.kind is EventKind.PROPOSAL else "platform"), event.message, Level.WARNING
+    if event.kind is EventKind.PROPOSAL:
+        return "proposal", event.message, Level.WARNING
+    if event.kind is EventKind.PLATFORM_RESTORE:
+        return "platform", event.message, SEVERITY_LEVELS[event.severity]
     answer = str(data.get("answer") or "")
     words = event.message if answer else f"people are asked: {data.get('reason', '')}"
     return "approval", words, APPROVAL_LEVELS.get(answer, Level.WARNING)

@@ -61,9 +61,10 @@ def test_what_is_seen(status, database, verdict, begun):
 
 
 def test_people_are_told_what_to_tell_the_support():
-    failure = core.stuck(REF, ASKED, status="RESTORING", now=NOON + timedelta(minutes=40))
+    sight = Sight(status="RESTORING", database="away", why="nobody answers")
+    failure = core.stuck(REF, ASKED, sight, now=NOON + timedelta(minutes=40))
     assert failure.code == "restore.platform_stuck"
-    assert "not done after 40 min: the project is RESTORING" in failure.message
+    assert "not done after 40 min: the project is RESTORING (nobody answers)" in failure.message
     for said in (
         f"Project {REF}: a restore to unix second {MOMENT.second} was asked for at 2026-01-01 12:00:00 UTC",
         f"POST /v1/projects/{REF}/database/backups/restore-pitr (it was accepted)",
@@ -86,8 +87,8 @@ def test_the_words_of_an_undo():
 
 @pytest.mark.parametrize("made", [core.failed, core.not_begun, core.stuck])
 def test_whatever_went_wrong_it_was_not_asked_again(made):
-    status = {} if made is core.failed else {"status": "RESTORING"}
-    failure = made(REF, ASKED, now=NOON, **status)
+    seen = [] if made is core.failed else [Sight(status="RESTORING", database="old")]
+    failure = made(REF, ASKED, *seen, now=NOON)
     assert "not asked again" in failure.hint
     assert REF in failure.hint
 

@@ -18,6 +18,7 @@ from agent.core.salvage import Wishes
 from agent.deploy.salvage_service import Salvages
 from agent.edges.embedded import EmbeddedPostgres
 from agent.errors import PlatformError
+from agent.report.view import deploy_view
 from tests.simulator import Platform, simulating
 from tests.support.aside import run_aside
 from tests.support.deploying import Outcome, make_settings, until_told, write_migrations
@@ -223,6 +224,8 @@ async def test_a_restore_that_does_not_end_well_calls_a_person(world: World, scr
     assert said in failure.hint
     assert rung_5(outcome)[0] is False
     assert world.asked == 1
+    view = deploy_view(outcome.deploy, outcome.events)
+    assert [one.command for one in view.next_commands][-2:] == ["deploy-agent status", "deploy-agent salvage list"]
     if script == "stuck":
         await ended(world)
 
@@ -274,7 +277,8 @@ async def test_what_cannot_be_done_is_said_and_nothing_is_asked(world: World, ob
 async def test_without_the_policy_the_platform_is_never_asked(world: World) -> None:
     outcome = await run(world.place, targeted_restore=False, platform_restore="hold")
     assert gave_up(outcome).code == "restore.not_proven"
-    assert not world.platform.calls
+    assert world.asked == 0
+    assert not world.platform.called("v1-create-restore-point")
     assert 5 not in {event.data["rung"] for event in outcome.of("rung")}
 
 
@@ -285,7 +289,7 @@ async def test_it_asks_first_and_a_no_is_a_no(world: World) -> None:
     async with open_deps(settings) as deps:
         [one] = await deps.store.deploys(limit=1)
         assert one.approval is not None
-        assert "bring the whole project, out of reach meanwhile, back to" in one.approval.proposal.way
+        assert "bring the whole project back to" in one.approval.proposal.way
         await deps.store.answer_approval(one.id, approve=False, by="me", now=deps.clock.now())
     outcome = await asking
     failure = gave_up(outcome)
