@@ -53,10 +53,9 @@ class Advisors(Entry):
     """What it means when the advisors cannot be asked: `warn` says so and goes on; `fail` stops the deploy before
     anything is touched, or undoes it if they could still be asked then."""
 
-    @property
-    def severity_if_not_checked(self) -> Severity:
-        """What an answer that is missing means for the deploy."""
-        return Severity.ERROR if self.if_not_checked == "fail" else Severity.WARNING
+    def severity_if_not_checked(self, *, required: bool) -> Severity:
+        """What an answer that is missing means for the deploy; `required`: the settings say that it stops one."""
+        return Severity.ERROR if required or self.if_not_checked == "fail" else Severity.WARNING
 
 
 class Limit(Entry):
@@ -124,10 +123,9 @@ class PlatformMetrics(Entry):
     """What it means when they cannot be read: `warn` says so and goes on; `fail` stops the deploy before anything is
     touched, or undoes it if they could still be read then."""
 
-    @property
-    def severity_if_not_checked(self) -> Severity:
-        """What metrics that are missing mean for the deploy."""
-        return Severity.ERROR if self.if_not_checked == "fail" else Severity.WARNING
+    def severity_if_not_checked(self, *, required: bool) -> Severity:
+        """What metrics that are missing mean for the deploy; `required`: the settings say that it stops one."""
+        return Severity.ERROR if required or self.if_not_checked == "fail" else Severity.WARNING
 
 
 class Soak(Entry):

@@ -39,7 +39,7 @@ async def look_before(run: Run, strategy: Strategy | None) -> list[Finding]:
         return [
             Finding(
                 code="advisors.not_checked",
-                severity=wanted.severity_if_not_checked,
+                severity=wanted.severity_if_not_checked(required=run.deps.options.platform_required),
                 message=f"the advisors are not checked: {found}",
                 hint="Let the agent ask the Management API, or take advisors out of the runbook.",
                 where={"field": "advisors"},
@@ -65,7 +65,11 @@ async def look_after(run: Run) -> None:
         return
     began = run.deps.clock.now()
     judgement = await _compared(run, wanted)
-    severity = Severity.ERROR if judgement.verdict is Verdict.FAILED else wanted.severity_if_not_checked
+    severity = (
+        Severity.ERROR
+        if judgement.verdict is Verdict.FAILED
+        else wanted.severity_if_not_checked(required=run.deps.options.platform_required)
+    )
     result = CheckResult(
         id=ADVISORS,
         title=f"Advisors: {', '.join(wanted.types)}",

@@ -82,7 +82,11 @@ class Watch:
     def result(self, tracker: Tracker, seconds: float = 0.0) -> CheckResult:
         """A limit's verdict as that of a check."""
         limit, verdict = tracker.limit, tracker.verdict or Verdict.ERRORED
-        severity = self.wanted.severity_if_not_checked if verdict is Verdict.ERRORED else limit.severity
+        severity = (
+            self.wanted.severity_if_not_checked(required=self.run.deps.options.platform_required)
+            if verdict is Verdict.ERRORED
+            else limit.severity
+        )
         return CheckResult(
             id=limit.id,
             title=limit.title,
@@ -110,7 +114,7 @@ async def look_before(run: Run) -> list[Finding]:
         return [
             Finding(
                 code="platform_metrics.not_checked",
-                severity=watch.wanted.severity_if_not_checked,
+                severity=watch.wanted.severity_if_not_checked(required=run.deps.options.platform_required),
                 message=f"the platform's metrics are not checked: {now}",
                 hint="Let the agent ask the Management API, or take platform_metrics out of the runbook.",
                 where={"field": "platform_metrics"},

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from agent.core.advisors import Found, introduced, judge_advisors, names_of
-from agent.core.models import Verdict
+from agent.core.models import Severity, Verdict
 from agent.core.platform import Lint
-from agent.core.runbook_platform import Advisors
+from agent.core.runbook_platform import Advisors, PlatformMetrics
 from tests.support.advisors import lint
 
 
@@ -88,3 +88,10 @@ def test_a_cut_short_answer_of_the_platform_is_known_as_such() -> None:
 def test_the_lints_of_a_type() -> None:
     assert "no_primary_key" in names_of(("performance",))
     assert "rls_disabled_in_public" not in names_of(("performance",))
+
+
+@pytest.mark.parametrize("section", [Advisors, PlatformMetrics])
+def test_runbook_or_settings_may_want_an_answer(section: type[Advisors | PlatformMetrics]) -> None:
+    assert section().severity_if_not_checked(required=False) is Severity.WARNING
+    assert section().severity_if_not_checked(required=True) is Severity.ERROR
+    assert section(if_not_checked="fail").severity_if_not_checked(required=False) is Severity.ERROR

@@ -126,6 +126,22 @@ async def test_advisors_that_cannot_be_asked_are_not_checked_and_never_passed(
         assert tables(database) == ["notes", "tags"]
 
 
+@pytest.mark.parametrize(
+    ("extra", "state"), [("", "restored"), ("alter table public.tags enable row level security;", "succeeded")]
+)
+async def test_the_platforms_own_advisors_look_at_the_real_catalog(
+    project: tuple[Database, Path], platform: Platform, extra: str, state: str
+) -> None:
+    """`notes` has no row level security either, and had none before."""
+    write_migrations(project[1], {name: text + extra for name, text in FILES.items()})
+    runbook(project[1], "advisors: {types: security}")
+    outcome = await deployed(project[0].url, project[1], platform)
+    assert outcome.state == state
+    if state == "restored":
+        assert "rls_disabled_in_public" in outcome.why
+        assert "tags" in outcome.why
+
+
 @pytest.mark.parametrize(("policy", "state"), [("warn", "succeeded"), ("fail", "restored")])
 async def test_advisors_that_are_gone_after_the_deploy(
     project: tuple[Database, Path], platform: Platform, policy: str, state: str

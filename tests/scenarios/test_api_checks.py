@@ -119,6 +119,8 @@ async def test_the_api_knows_the_new_schema_and_keeps_to_its_policies(world: Wor
     outcome = await deploy(world.settings(service_key=world.platform.key("service_role")), strategy)
     assert outcome.state == "succeeded", told(outcome)
     assert told(outcome) == dict.fromkeys(("strangers", "own-rows", "server"), ("passed", "it is so"))
+    ended = [one.query for one in world.platform.api_calls if one.path == "/auth/v1/logout"]
+    assert ended == [{"scope": "local"}], "the session that the check began, and no other"
     assert PASSWORD not in everything(outcome)
     assert "eyJ" not in everything(outcome)
     assert rows(world.database.url, "select count(*) from tracks where id = 99") == [(0,)]
@@ -220,6 +222,18 @@ async def test_what_an_api_check_lacks_is_found_before_anything_is_touched(world
     assert told_.keys() == {"api.no_secret", "api.not_set_up"}
     assert "the service key" in told_["api.not_set_up"]
     assert world.tables() == ["notes"]
+
+
+async def test_a_session_that_cannot_be_ended_is_told_beside_the_verdict(world: World) -> None:
+    world.platform.fault("auth", status=500, after=1, times=None)
+    world.runbook(
+        "checks: [{id: x, api: {as: {email: {env: TEST_EMAIL}, password: {file: PASSWORD_FILE}},"
+        " reads: {from: notes, rows: 2}}}]\n"
+    )
+    outcome = await deploy(world.settings())
+    assert outcome.state == "succeeded"
+    assert told(outcome)["x"][0] == "passed"
+    assert "the test user's session could not be ended" in told(outcome)["x"][1]
 
 
 async def test_an_api_that_is_down_is_errored(world: World) -> None:
