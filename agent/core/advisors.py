@@ -68,6 +68,11 @@ class New(NamedTuple):
     counts: bool
     allowed: Allowed | None
 
+    @property
+    def minor(self) -> bool:
+        """Whether it is a note rather than a warning."""
+        return self.allowed is not None or self.lint.level.upper() == "INFO"
+
 
 def names_of(types: Collection[AdvisorType]) -> list[str]:
     """The lints of these advisors, for the v2 route."""

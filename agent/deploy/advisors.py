@@ -101,7 +101,7 @@ async def _compared(run: Run, wanted: Advisors) -> Judgement:
         run.emitter.emit(
             EventKind.FINDING,
             told,
-            severity=Severity.ERROR if one.counts else Severity.INFO if one.allowed else Severity.WARNING,
+            severity=Severity.ERROR if one.counts else Severity.INFO if one.minor else Severity.WARNING,
             code="advisors.new_finding",
             hint=one.lint.remediation,
             where={"cache_key": one.lint.cache_key, **({"check": ADVISORS} if one.counts else {})},
