@@ -153,7 +153,7 @@ class Writer(threading.Thread):
     def run(self) -> None:
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url, autocommit=True) as connection:
             for number in itertools.count(100):
-                connection.execute("insert into public.notes values (%s, 'by the application')", [number])
+                connection.execute("insert into public.notes select %s, 'at its pace' from pg_sleep(0.01)", [number])
                 self.written.append(number)
 
 
