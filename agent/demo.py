@@ -1,13 +1,15 @@
-"""`deploy-agent demo`: two real deploys of a real project on a real Postgres, one good and one faulty.
+"""`deploy-agent demo`: three real deploys of a real project on a real Postgres, one good and two faulty.
 
-Everything lives in one temporary folder and one embedded Postgres, and is gone afterwards. The comparison at the
-end shares no code with the agent's own: pg_dump's text, and each table's rows as text.
+Everything lives in one temporary folder and on embedded Postgres servers, and is gone afterwards. The platform of the
+third deploy is simulated; its restore is not: the server really goes back to the second. The comparison at the end
+shares no code with the agent's own: pg_dump's text, and each table's rows as text.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import importlib.util
 import json
 import os
@@ -16,7 +18,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,18 +36,24 @@ from agent.edges.target import PsycopgTarget
 from agent.errors import ToolError
 from agent.local_agent import open_agent
 from agent.ports import Session
-from agent.settings import NotifyKind, NotifySettings, Settings
+from agent.settings import DeploySettings, NotifyKind, NotifySettings, PlatformSettings, Settings
 
 _HERE = Path(__file__).resolve().parent
 _BASE = "20250108140000"  # the last migration before the guide's four
 _FAULT = "dangling-playlist-reference"
 _INTRODUCTION = """\
-Two deploys of an example project, tracks-posts, on a PostgreSQL 17 that exists only for this; about half a minute.
+Three deploys of an example project, tracks-posts, on a PostgreSQL 17 that exists only for this; less than a minute.
   1. On good data: four migrations are applied in one transaction, and checked by the project's runbook.
   2. On data with a fault: the third migration fails after two have been committed. The backup brings the database
      back, and pg_dump says whether it is the same.
+  3. A migration deletes users, who are in no backup of the application's schemas. The hosted platform, which is
+     simulated here, brings the whole project back to the second before.
 Only a temporary folder is written to. Ctrl-C ends it and leaves nothing behind.
 """
+_CLEAN_UP = {
+    "20250123090000_delete_test_accounts.sql": "delete from auth.users where email like '%@example.%';\n",
+    "20250123090100_count_accounts.sql": "select 1 / count(*) from auth.users; -- there must be some left\n",
+}
 _WHSEC = "whsec_ZGVtby1vbmx5LW5vdC1hLXNlY3JldC0wMDAw"  # signs the demo's own messages to the demo's own receiver
 
 
@@ -105,7 +113,7 @@ async def run_demo(show: Show, *, rows: int = 2500) -> bool:
         rows: audio posts in each database; the guide calls 1,000 to 10,000 medium.
 
     Returns:
-        Whether the first deploy succeeded, the second was restored, and the restored database is as it was.
+        Whether the first deploy succeeded, the others were restored, and the restored databases are as they were.
 
     Raises:
         ToolError: `tool.embedded_missing`: the extra `embedded` is not installed; `demo.no_examples`.
@@ -119,9 +127,11 @@ async def run_demo(show: Show, *, rows: int = 2500) -> bool:
             scene = Scene(show=show, server=server, example=example, folder=folder, inbox=inbox, rows=rows)
             good = await _act_one(scene)
             restored = await _act_two(scene)
+        async with embedded_postgres() as own:  # a restore by the platform brings back all of a server
+            back = await _act_three(replace(scene, server=own))
         _show_messages(show, inbox.messages)
-    show.say("The Postgres, its data and the temporary folder are gone again.")
-    return good and restored
+    show.say("The Postgres servers, their data and the temporary folder are gone again.")
+    return good and restored and back
 
 
 async def _act_one(scene: Scene) -> bool:
@@ -143,7 +153,39 @@ async def _act_two(scene: Scene) -> bool:
     before = await _content(scene.server, "tracks_faulty")
     final = await _deploy(show, settings, Strategy.PER_MIGRATION)
     after = await _content(scene.server, "tracks_faulty")
-    same = before == after
+    same = _compared(show, before, after)
+    return same and final.state is State.RESTORED
+
+
+async def _act_three(scene: Scene) -> bool:
+    show, database = scene.show, "tracks_platform"
+    show.heading("3. A migration that deletes users: the platform goes back to the second before")
+    settings = await _project(scene, database)
+    await asyncio.to_thread(_write_clean_up, settings.migrations)
+    simulator = _simulator()
+    async with simulator.simulator(scene.server, database, restores=True, validate=False) as platform:
+        platform.restore_points = False  # as for most customers: point-in-time recovery it is
+        show.say("A simulated Management API, with point-in-time recovery that really restores this Postgres.")
+        settings = settings.model_copy(
+            update={
+                "platform": PlatformSettings(token=SecretStr(platform.token), ref=platform.ref, base_url=platform.url),
+                "deploy": DeploySettings(platform_restore="auto"),
+            }
+        )
+        before = await _content(scene.server, database)
+        final = await _deploy(show, settings, Strategy.PER_MIGRATION)
+        after = await _content(scene.server, database)
+    same = _compared(show, before, after)
+    return same and final.state is State.RESTORED
+
+
+def _write_clean_up(migrations: Path) -> None:
+    """What somebody wrote to get rid of test accounts, and what came after it."""
+    for name, text in _CLEAN_UP.items():
+        (migrations / name).write_text(text, encoding="utf-8")
+
+
+def _compared(show: Show, before: Content, after: Content) -> bool:
     show.heading("Is the database what it was? Compared by pg_dump and row by row, without the agent")
     show.say(f"schema (pg_dump -s): before {before.digest}, after {after.digest}")
     for table, (count, digest) in before.tables.items():
@@ -151,8 +193,9 @@ async def _act_two(scene: Scene) -> bool:
         if count or now != (count, digest):
             mark = "same" if now == (count, digest) else f"DIFFERS: {now}"
             show.say(f"{table:<24} {count:>6,} rows  {digest[:12]}  {mark}")
+    same = before == after
     show.say("Equal in every table and in the whole schema." if same else "NOT EQUAL.")
-    return same and final.state is State.RESTORED
+    return same
 
 
 async def _project(scene: Scene, database: str) -> Settings:
@@ -241,6 +284,18 @@ def _example() -> Path:
     raise ToolError(
         "the examples are not installed beside the agent",
         code="demo.no_examples",
+        hint="Install the agent from its wheel, or run the demo in a checkout.",
+    )
+
+
+def _simulator() -> Any:  # noqa: ANN401 - a module, of the wheel or of a checkout
+    for name in ("agent._simulator", "tests.simulator"):
+        if importlib.util.find_spec(name.partition(".")[0]) is None or importlib.util.find_spec(name) is None:
+            continue
+        return importlib.import_module(name)
+    raise ToolError(
+        "the simulated platform is not installed beside the agent",
+        code="demo.no_simulator",
         hint="Install the agent from its wheel, or run the demo in a checkout.",
     )
 
