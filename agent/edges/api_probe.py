@@ -143,7 +143,7 @@ class ApiCaller:
             )
         except AuthError as error:
             raise TargetError(
-                f"the test user cannot sign in: {self._redactor(error.message)}",
+                f"the test user cannot sign in: {self._redactor(str(error.message))}",
                 code="api.sign_in",
                 hint="Make the user in the project, confirm the address, and check both secrets.",
             ) from None
@@ -171,7 +171,7 @@ class ApiCaller:
             await self._reached(self._client.auth.sign_out({"scope": "local"}))
         except AuthError as error:
             raise TargetError(
-                f"the test user's session could not be ended: {self._redactor(error.message)}",
+                f"the test user's session could not be ended: {self._redactor(str(error.message))}",
                 code="api.sign_out",
                 hint="It ends by itself, or sign the user out by hand.",
             ) from None
@@ -197,6 +197,8 @@ class ApiCaller:
         """See `ApiClient`."""
         from storage3.utils import StorageException  # noqa: PLC0415 - see the top
 
+        if {".", ".."} & set(wanted.path.split("/")):
+            return self._failed("bad_path", "a path in Storage has no part that is . or ..")
         bucket = self._client.storage.from_(wanted.bucket)
         try:
             if wanted.by == "list":
@@ -206,8 +208,6 @@ class ApiCaller:
             made = await self._reached(bucket.create_signed_url(wanted.path, 60))
         except StorageException as error:
             return self._failed(str(getattr(error, "code", "")), str(getattr(error, "message", error)))
-        except ValueError as error:
-            return self._failed("bad_path", str(error))
         response = await self._reached(self._http.get(made["signedURL"] or ""))
         if not response.is_success:
             return self._failed(str(response.status_code), "the signed URL does not work")
@@ -219,7 +219,7 @@ class ApiCaller:
         try:
             answer = await self._reached(query)
         except APIError as error:
-            return self._failed(str(error.code or ""), error.message or "")
+            return self._failed(str(error.code or ""), str(error.message or ""))
         return ApiAnswer(data=answer.data)
 
     async def _reached(self, request: Awaitable[T]) -> T:
@@ -231,6 +231,12 @@ class ApiCaller:
             raise self._unreachable(type(error).__name__) from error
         except _retryable() as error:
             raise self._unreachable(self._redactor(str(error))[:_LONGEST]) from None
+        except (ValueError, TypeError, KeyError) as error:  # the package's own reading of the answer
+            raise TargetError(
+                f"what answers at {self._url} is not the project's API, or not as it promises ({type(error).__name__})",
+                code="api.bad_answer",
+                hint="Look at api.url: perhaps something else answers there.",
+            ) from None
 
     def _unreachable(self, why: str) -> TargetError:
         return TargetError(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from agent.core.api_checks import ApiCheck
+from agent.core.api_checks import ApiCheck, ApiFile
 from agent.core.platform import ApiKey
 from agent.core.redaction import Redactor
 from agent.deploy.api_access import ApiAccess
 from agent.edges.api_probe import SupabaseProbe
-from agent.errors import InputError, PlatformError
+from agent.errors import InputError, PlatformError, TargetError
+from tests.support.receiver import Answer, Receiver
 
 SIGNED_IN = {
     "as": {"email": {"env": "EMAIL"}, "password": {"file": "FILE"}},
@@ -142,3 +144,32 @@ async def test_a_service_check_wants_the_service_key() -> None:
     with pytest.raises(InputError, match="the service key") as caught:
         await probe({}).check_ready(ApiCheck.model_validate({"as": "service", "knows": "tracks"}))
     assert caught.value.code == "api.not_set_up"
+
+
+ANYTHING = [b"", b"<html>", b"{}", b"[1", b"null", b'"text"', b'{"error": 1}', bytes([255])]
+
+
+@pytest.mark.parametrize("status", [200, 201, 302, 400, 404, 500, 503])
+async def test_whatever_answers_there_is_an_answer_or_one_error_with_a_code(webhooks: Receiver, status: int) -> None:
+    """Never a traceback; and what is no success is never taken for one."""
+    asking = SupabaseProbe(access(anon="publishable", url=webhooks.url), redactor=Redactor([]), environment={})
+    async with asking.opened(ApiCheck(knows=("t",)), timeout_s=5) as client:
+        attempts = (
+            lambda: client.select("t", "*", {}, limit=1),
+            lambda: client.insert("t", {"id": 1}),
+            lambda: client.call("f", {}),
+            lambda: client.file(ApiFile(bucket="b", path="p")),
+            lambda: client.file(ApiFile(bucket="b", path="p", by="list")),
+            lambda: client.file(ApiFile(bucket="b", path="p", by="signed_url")),
+            lambda: client.sign_in("a@example.com", "password"),
+        )
+        for body, attempt in itertools.product(ANYTHING, attempts):
+            webhooks.answers.clear()
+            webhooks.answers.extend([Answer(status=status, body=body)] * 3)
+            code, answer = "", None
+            try:
+                answer = await attempt()
+            except TargetError as error:
+                code = error.code
+            assert (answer is None) is (code in ("api.bad_answer", "api.unreachable", "api.sign_in")), (body, code)
+            assert answer is None or not answer.ok or status < 300
