@@ -10,6 +10,7 @@ from agent import sql
 from agent.core.backups import Manifest, OutsideObject
 from agent.core.models import EventKind, Severity
 from agent.core.restore_failures import missing_privilege, refuse_newer_server
+from agent.core.units import count
 from agent.deploy import outside
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.snapshot import application_schemas
@@ -131,5 +132,5 @@ async def _held(session: Session, scope: tuple[str, ...], *, has_history: bool) 
     async with outside.qualified_names(session):
         found = [row["name"] for row in await session.rows(sql.load("aside/present"), {"schemas": list(scope)})]
     if has_history and (applied := await session.value(sql.load("aside/history_rows"))):
-        found.append(f"a migration history of {applied} versions")
+        found.append(f"a migration history of {count(applied, 'version')}")
     return found

@@ -21,6 +21,7 @@ from agent.core.models import (
 from agent.core.planning import Plan
 from agent.core.preflight import finding_of
 from agent.core.states import FINAL, State
+from agent.core.units import count
 from agent.deploy.api_checks import not_ready
 from agent.deploy.archive import load_manifest
 from agent.deploy.aside import restore_aside
@@ -358,14 +359,14 @@ async def _checklist(deps: Deps) -> list[Finding]:
 
 async def _migrations(deps: Deps) -> str:
     folder = await asyncio.to_thread(deps.read_folder)
-    return f"{len(folder.migrations)} migrations in {folder.label}"
+    return f"{count(len(folder.migrations), 'migration')} in {folder.label}"
 
 
 async def _runbook(deps: Deps) -> str:
     runbook = await asyncio.to_thread(deps.read_runbook)
     if runbook is None:
         return "no runbook: backup, safe apply and restore, but no checks of your own"
-    return f"runbook {runbook.title!r}: {sum(1 for _ in runbook.all_checks())} checks"
+    return f"runbook {runbook.title!r}: {count(sum(1 for _ in runbook.all_checks()), 'check')}"
 
 
 async def _platform(deps: Deps) -> str:
