@@ -146,6 +146,10 @@ def world(
             "ref": "abcdefghijklmnopqrst",
             "base_url": "http://127.0.0.1:9",
         },
+        api={
+            "anon_key_file": secret("anon_key", canaries.plant("anon key")),
+            "service_key_file": secret("service_key", canaries.plant("service key")),
+        },
         telemetry={
             "endpoint": collector.endpoint,
             "headers_file": secret("otlp", f"authorization=Bearer {canaries.plant('telemetry')}"),
