@@ -14,7 +14,7 @@ from agent.core.states import FINAL, State
 class Model(BaseModel):
     """Base of all values that cross a border: immutable, and strict about unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # whoever never sees one pays nothing
 
 
 class Strategy(StrEnum):

@@ -22,7 +22,7 @@ class Operation(BaseModel):
     success; empty: none is promised.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     method: str

@@ -310,6 +310,14 @@ def _placed(phase: str, checks: Sequence[Check], *path: str | int) -> Iterator[P
         yield PlacedCheck(phase, (*path, "checks", index), check)
 
 
+def dotted(path: Sequence[str | int]) -> str:
+    """`migrations[1].checks[0].expect`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
 class Runbook(Entry):
     """The runbook of one project."""
 

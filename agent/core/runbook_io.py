@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from agent.core.checks import Check
 from agent.core.patterns import in_words
-from agent.core.runbook import Runbook
+from agent.core.runbook import Runbook, dotted
 from agent.core.runbook_rules import Slip, slips_of
 from agent.core.yaml_text import Document, Path, Place, read_yaml
 from agent.errors import InputError
@@ -164,11 +164,3 @@ def _resolved(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield schema
     for branch in schema.get("anyOf", ()):
         yield from _resolved(branch)
-
-
-def dotted(path: Path) -> str:
-    """`migrations[1].checks[0].expect`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text

@@ -18,8 +18,7 @@ from agent.core.api_checks import USER, ApiAnswer, ApiCall, ApiCheck, ApiFile, A
 from agent.core.expect import ROW_LIMIT, Judgement, judge, judge_count, same, show
 from agent.core.expectation import Expect
 from agent.core.models import Finding, Verdict
-from agent.core.runbook import Runbook
-from agent.core.runbook_io import dotted
+from agent.core.runbook import Runbook, dotted
 from agent.core.units import duration
 from agent.errors import AgentError, StatementError
 from agent.ports import Clock, Session
