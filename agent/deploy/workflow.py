@@ -266,9 +266,10 @@ async def _hold_snapshot(run: Run) -> tuple[Session, str]:
     before = await take_snapshot(session, schemas=schemas, runbook=run.runbook, now=began)
     await run.deps.store.put_evidence(run.deploy_id, "snapshot", before.model_dump_json())
     rows = sum(mark.rows for mark in before.tables.values())
+    objects = count(len(before.catalog), "object")
     run.emitter.emit(
         EventKind.SNAPSHOT,
-        f"{len(before.tables)} tables with {rows:,} rows and {len(before.catalog):,} objects recorded",
+        f"{count(len(before.tables), 'table')} with {count(rows, 'row')} and {objects} recorded",
         tables=len(before.tables),
         rows=rows,
         bytes=sum(mark.bytes for mark in before.tables.values()),
