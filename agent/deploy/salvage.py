@@ -84,7 +84,7 @@ async def take_salvage(
     origins = await _origins(session, manifest, deploy_id, until=until)
     if not origins.others:
         return Taken(salvage=None, others=False)
-    message = "others have written since the backup: rows that they deleted come back, and nobody can tell which"
+    message = "others may have written since the backup: rows that they deleted come back, and nobody can tell which"
     tell(emit, clock, EventKind.LOG, message, severity=Severity.WARNING)
     await session.run(sql.load("salvage/settings"))
     schemas = {*manifest.schemas, *await application_schemas(session, options.schemas), *beside}
