@@ -18,6 +18,7 @@ _HEAD = """\
 # The command line
 
 Written by a test from the program itself; change it there (`UPDATE_GOLDENS=1 pytest tests/cli/test_reference.py`).
+Also a [man page](man/deploy-agent.1). Completion for bash, zsh and fish: [start.md](start.md#completion-and-man-page).
 
 """
 _RULES = """
