@@ -107,10 +107,16 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
             platform=platform,
         )
         target, tools = await _project_connectors(stack, settings, live, platform)
+        objects = open_object_store(
+            settings.resolved_backup_target,
+            storage_key=lambda: live.now().backup.storage_key,
+            storage_url=settings.backup.storage_url,
+        )
+        stack.push_async_callback(objects.close)
         yield Deps(
             target=target,
             tools=tools,
-            objects=open_object_store(settings.resolved_backup_target),
+            objects=objects,
             store=store,
             clock=SystemClock(),
             http=http,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,8 +15,7 @@ from obstore.store import ObjectStore as Bucket
 
 from agent.core.backups import MANIFEST
 from agent.core.redaction import redact
-from agent.edges.object_store_common import missing, refused, work_folder
-from agent.errors import AgentError
+from agent.edges.object_store_common import BucketUpload, abandoned, bucket_upload, missing, refused
 
 T = TypeVar("T")
 
@@ -26,7 +23,6 @@ _BLOCK = 1 << 20
 _PART = 8 << 20  # bytes of one part of a multipart upload
 _PARTS_AT_ONCE = 3
 _MOST_PARTS = 9_000  # S3 allows 10,000
-_ABANDONED = timedelta(hours=24)
 
 
 class BucketStore:
@@ -46,21 +42,9 @@ class BucketStore:
         """For instance `s3://bucket/prefix`."""
         return self._label
 
-    @asynccontextmanager
-    async def upload(self, prefix: str, *, work_dir: Path | None = None) -> AsyncIterator[_BucketUpload]:
+    def upload(self, prefix: str, *, work_dir: Path | None = None) -> AbstractAsyncContextManager[BucketUpload]:
         """See `ports.ObjectStore.upload`."""
-        with work_folder(work_dir) as folder:
-            upload = _BucketUpload(self, prefix=prefix, folder=folder)
-            try:
-                yield upload
-            except BaseException as error:
-                try:
-                    await asyncio.shield(self.delete(prefix))
-                except AgentError as left:
-                    error.add_note(f"and what was written of it is still there: {left.message}")
-                raise
-            if not upload.published:
-                await self.delete(prefix)
+        return bucket_upload(self, prefix, work_dir)
 
     def local(self, prefix: str) -> Path | None:  # noqa: ARG002 - the port's
         """See `ports.ObjectStore.local`: a bucket has no folder."""
@@ -68,24 +52,10 @@ class BucketStore:
 
     async def sweep(self) -> list[str]:
         """See `ports.ObjectStore.sweep`: what has no manifest and has not changed for a day."""
-        newest: dict[str, datetime] = {}
-        whole = set()
-        async for meta in self._list(""):
-            prefix, _, name = self._backup_of(meta["path"])
-            newest[prefix] = max(newest.get(prefix, meta["last_modified"]), meta["last_modified"])
-            if name == MANIFEST:
-                whole.add(prefix)
-        old = datetime.now(UTC) - _ABANDONED
-        swept = [prefix for prefix, changed in newest.items() if prefix and prefix not in whole and changed < old]
+        swept = abandoned([(meta["path"], meta["last_modified"]) async for meta in self._list("")])
         for prefix in swept:
             await self.delete(prefix)
         return swept
-
-    @staticmethod
-    def _backup_of(key: str) -> tuple[str, str, str]:
-        project, _, rest = key.partition("/")
-        backup, slash, name = rest.partition("/")
-        return (f"{project}/{backup}" if slash else "", slash, name)
 
     async def put_file(self, key: str, source: Path) -> None:
         """Store a file under `key`, whole or not at all."""
@@ -135,6 +105,9 @@ class BucketStore:
             if batch:
                 await self._ask(prefix, partial(obstore.delete_async, self._bucket, batch))
 
+    async def close(self) -> None:
+        """See `ports.ObjectStore.close`: obstore's connections end with it."""
+
     async def _ask(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
         with self._explained(key):
             return await call()
@@ -147,30 +120,6 @@ class BucketStore:
             raise missing(f"{self._label}/{key}") from error
         except (BaseError, OSError) as error:
             raise refused(f"{self._label}/{key}", f"{type(error).__name__}: {redact(_first_line(error))}") from error
-
-
-class _BucketUpload:
-    """A backup on its way into a bucket; implements `ports.Upload`."""
-
-    def __init__(self, store: BucketStore, *, prefix: str, folder: Path) -> None:
-        self.folder = folder
-        self.published = False
-        self._store = store
-        self._prefix = prefix
-
-    async def free_bytes(self) -> int:
-        """See `ports.Upload.free_bytes`."""
-        return shutil.disk_usage(self.folder).free
-
-    async def keep(self, name: str) -> None:
-        """See `ports.Upload.keep`: stored, and removed here."""
-        await self._store.put_file(f"{self._prefix}/{name}", self.folder / name)
-        (self.folder / name).unlink()
-
-    async def publish(self, manifest: bytes) -> None:
-        """See `ports.Upload.publish`."""
-        await self._store.put_bytes(f"{self._prefix}/{MANIFEST}", manifest)
-        self.published = True
 
 
 def _first_line(error: BaseException) -> str:

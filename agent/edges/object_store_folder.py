@@ -113,6 +113,9 @@ class FolderStore:
         with _translated(str(folder)):
             await asyncio.to_thread(remove)
 
+    async def close(self) -> None:
+        """See `ports.ObjectStore.close`: a folder holds nothing."""
+
 
 class _FolderUpload:
     """A backup on its way into a folder; implements `ports.Upload`."""

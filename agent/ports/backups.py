@@ -134,7 +134,7 @@ class Upload(Protocol):
 
 
 class ObjectStore(Protocol):
-    """Where backups lie: a folder, S3, GCS, Azure. Keys are relative, with `/`."""
+    """Where backups lie: a folder, S3, GCS, Azure, Supabase Storage. Keys are relative, with `/`."""
 
     @property
     def label(self) -> str:
@@ -175,6 +175,10 @@ class ObjectStore(Protocol):
 
     async def delete(self, prefix: str) -> None:
         """Delete everything under a prefix."""
+        ...
+
+    async def close(self) -> None:
+        """Give connections back; nothing is asked of the store afterwards."""
         ...
 
 

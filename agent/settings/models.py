@@ -76,7 +76,9 @@ class DeploySettings(Section):
 class BackupSettings(Section):
     """Where backups go and how long they stay.
 
-    `target`: a folder, `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…`; empty: `backups` in the state folder.
+    `target`: a folder, `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…`, or `supabase://ref/bucket/prefix`: a
+    private bucket in the Storage of another project; empty: `backups` in the state folder. `storage_key`: a secret key
+    of that project; `storage_url`: where its API is, if not at Supabase.
     `jobs`: parallel connections of pg_dump. `keep_last` backups stay in any case, others until they are `keep_days`
     old; the last verified one always stays. `age_recipients`: encrypt for these keys; `age_identity`: the key that
     reads them again. `include_data_of`: rows of these Supabase schemas too. `min_bytes`: a smaller backup is refused.
@@ -87,6 +89,8 @@ class BackupSettings(Section):
     """
 
     target: str = ""
+    storage_key: SecretStr | None = None
+    storage_url: str = ""
     jobs: int = Field(default=2, ge=1, le=64)
     keep_last: int = Field(default=7, ge=1)
     keep_days: int = Field(default=30, ge=0)
@@ -103,9 +107,35 @@ class BackupSettings(Section):
     @classmethod
     def _target(cls, target: str) -> str:
         scheme, separator, rest = target.partition("://")
-        if separator and (scheme not in ("file", "s3", "gs", "az") or not rest):
-            raise ValueError("write a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix")
+        if separator and (scheme not in ("file", "s3", "gs", "az", "supabase") or not rest):
+            raise ValueError(
+                "write a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix"
+                " or supabase://ref/bucket/prefix"
+            )
+        if scheme == "supabase" and not re.fullmatch(r"[a-z0-9-]+/[\w.-]+(/[\w./-]*)?", rest):
+            raise ValueError("write supabase://, the ref of another project, a bucket, and perhaps a prefix")
         return target
+
+    @field_validator("storage_url")
+    @classmethod
+    def _storage_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or "@" in url):
+            raise ValueError("write https:// and a host, such as https://abcdefghijklmnopqrst.supabase.co")
+        return url.rstrip("/")
+
+    @field_validator("storage_key")
+    @classmethod
+    def _storage_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not re.fullmatch(r"[!-~]{8,}", key.get_secret_value()):
+            raise ValueError("a key is one word of printable characters, such as sb_secret_…")
+        return key
+
+    @property
+    def storage_ref(self) -> str:
+        """The ref of the project whose Storage is the target, or ""."""
+        scheme, _, rest = self.target.partition("://")
+        return rest.partition("/")[0] if scheme == "supabase" else ""
 
 
 class NotifyKind(StrEnum):
@@ -481,6 +511,28 @@ class Settings(BaseSettings):
         if self.platform.token and self.database_url and not self.platform_ref:
             raise ValueError(
                 "platform.token is set, and database_url does not say which project it is: set platform.ref"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _backups_elsewhere(self) -> Self:
+        """A backup that lies in the project it is of goes with it."""
+        ref, backup = self.backup.storage_ref, self.backup
+        if not ref:
+            return self
+        place, own = urlsplit(backup.storage_url).netloc, urlsplit(self.resolved_api_url).netloc
+        if ref == self.platform_ref or (place and place == own):
+            raise ValueError(
+                f"backup.target is the Storage of the project itself ({ref}), and a backup there goes where the"
+                " project goes: take a bucket of another project"
+            )
+        if not backup.storage_url and not re.fullmatch(r"[a-z0-9]{20}", ref):
+            raise ValueError(
+                "backup.target names no project: its ref has 20 lower-case letters; or set backup.storage_url"
+            )
+        if backup.storage_key is None:
+            raise ValueError(
+                "backup.target is a bucket of Supabase Storage: set backup.storage_key, a secret key of it"
             )
         return self
 

@@ -386,3 +386,38 @@ def test_tokens_of_the_api(monkeypatch: pytest.MonkeyPatch):
     assert recognise(b"sda_y", http.keys) == Caller(name="x", scope=Scope.READ)
     assert recognise(b"sda_z", http.keys) is None
     assert ends not in str(load_settings().redacted())
+
+
+OTHER = "zyxwvutsrqponmlkjihg"
+
+
+@pytest.mark.parametrize(
+    ("backup", "told"),
+    [
+        ({"target": "supabase://abcdefghijklmnopqrst/b/x", "storage_key": "sb_secret_word"}, "the project itself"),
+        (
+            {"target": "supabase://here/b", "storage_key": "sb_secret_word", "storage_url": "https://own.example/"},
+            "the project itself",
+        ),
+        ({"target": f"supabase://{OTHER}/b"}, "set backup.storage_key"),
+        ({"target": "supabase://here/b", "storage_key": "sb_secret_word"}, "names no project"),
+        ({"target": f"supabase://{OTHER}"}, "a bucket"),
+        ({"target": f"supabase://{OTHER}/b", "storage_key": "two words"}, "one word"),
+        ({"storage_url": "ftp://x"}, "https://"),
+    ],
+)
+def test_a_bucket_of_supabase_storage_that_is_no_place_for_backups(backup: dict[str, str], told: str):
+    document = {"database_url": URL, "api": {"url": "https://own.example"}, "backup": backup}
+    error = refused(write(json.dumps(document)))
+    assert error.code == "settings.invalid"
+    assert told in error.message
+    assert "sb_secret_word" not in str(error.as_dict())
+
+
+def test_a_bucket_of_another_project_is_one():
+    write(
+        json.dumps({"database_url": URL, "backup": {"target": f"supabase://{OTHER}/b", "storage_key": "sb_secret_x"}})
+    )
+    settings = load_settings()
+    assert settings.backup.storage_ref == OTHER
+    assert "sb_secret_x" in settings.secrets()

@@ -1,4 +1,4 @@
-"""A folder and a real S3 behind the same port."""
+"""A folder, a real S3 and the simulated Supabase Storage behind the same port."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import errno
 import os
 import resource
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -14,16 +16,28 @@ from agent.edges.object_store import FolderStore, open_object_store
 from agent.edges.object_store_bucket import BucketStore
 from agent.errors import BackupError, InputError, NotFoundError
 from agent.ports import ObjectStore
+from tests.simulator import simulating
 from tests.support.s3 import S3
+from tests.support.storage import make_bucket, storage
 from tests.support.stored import stored
 
 
-@pytest.fixture(params=["folder", "s3"])
-def objects(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    if request.param == "folder":
-        return open_object_store((tmp_path / "target").as_uri())
-    s3: S3 = request.getfixturevalue("s3")
-    return open_object_store(f"s3://{s3.bucket}/some/prefix", options=options_of(s3))
+@pytest.fixture(params=["folder", "s3", "supabase"])
+async def objects(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ObjectStore]:
+    async with AsyncExitStack() as stack:
+        store: ObjectStore
+        if request.param == "folder":
+            store = open_object_store((tmp_path / "target").as_uri())
+        elif request.param == "s3":
+            s3: S3 = request.getfixturevalue("s3")
+            store = open_object_store(f"s3://{s3.bucket}/some/prefix", options=options_of(s3))
+        else:
+            database = request.getfixturevalue("database")
+            platform = stack.enter_context(simulating(database.server, database.name))
+            make_bucket(platform)
+            store = storage(platform)
+        stack.push_async_callback(store.close)
+        yield store
 
 
 def options_of(s3: S3) -> dict[str, str]:
