@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import random
+import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -265,7 +266,7 @@ async def scratch_database() -> AsyncIterator[tuple[Target, PgTools]]:
 async def running_engine(
     settings: Settings, deps: Deps, moved: Callable[[], None] = lambda: None, *, live: Live | None = None
 ) -> AsyncIterator[Supervisor]:
-    """The durable engine in this process, alone on its volume; deploys that a dead worker left go on at once.
+    """The durable engine in this process, alone on its volume. What dead workers left goes on with `Supervisor.adopt`.
 
     Args:
         moved: called in this event loop when a deploy has changed its state.
@@ -273,6 +274,7 @@ async def running_engine(
 
     Raises:
         BusyError: `busy.volume`: another process has it.
+        StoreError: `engine.lock_lost`, `engine.taken_over`: a deploy runs here, and others may go on with it.
     """
     loop = asyncio.get_running_loop()
 
@@ -294,7 +296,7 @@ async def running_engine(
             url, executor = store_url, _executor(settings)
         else:
             url, executor = f"sqlite:///{(settings.state_dir / 'engine.db').absolute()}", "local"
-        async with engine_module.open_engine(url, executor_id=executor, body=body) as engine:
+        async with engine_module.open_engine(url, executor_id=executor, body=body, report=report) as engine:
             yield Supervisor(deps, engine, report, scratch=scratch_database)
 
 
@@ -333,9 +335,13 @@ def _telemetry(settings: Settings) -> Iterator[Tracer | None]:
 
 
 def _executor(settings: Settings) -> str:
-    """Names this agent among those that share a store: the same after a restart, another one for another volume."""
+    """Names this process among those that share a store: `project@host/volume#process`.
+
+    What is before `#` is the same after a restart on the same volume. The last part never comes again, so that nothing
+    but a look at its lock tells whether the process lives.
+    """
     volume = hashlib.sha256(str(settings.state_dir.absolute()).encode()).hexdigest()[:8]
-    return f"{settings.project}@{socket.gethostname()}/{volume}"
+    return f"{settings.project}@{socket.gethostname()}/{volume}#{secrets.token_hex(4)}"
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:

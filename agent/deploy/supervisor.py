@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -31,12 +31,19 @@ class Workflows(Protocol):
         """Run a deploy in the background."""
         ...
 
-    async def unfinished(self) -> set[str]:
-        """The deploys that the engine runs, or is about to."""
+    async def reap(self, deploy_ids: Collection[str]) -> list[str]:
+        """Of these deploys, end the workflows of workers that died; returns the deploys that had one.
+
+        Raises StoreError `engine.lock_lost`: others may take this worker for dead; it may begin nothing.
+        """
         ...
 
-    async def attempts(self, deploy_id: str) -> int:
-        """How many workflows a deploy has had."""
+    async def next_attempt(self, deploy_id: str) -> int | None:
+        """The number of the workflow that a deploy needs; None: one waits or runs, here or elsewhere."""
+        ...
+
+    async def elsewhere(self, deploy_id: str) -> bool:
+        """Whether the deploy's workflow is another worker's, living or dead, and has not ended."""
         ...
 
     async def ended(self, deploy_id: str) -> None:
@@ -64,23 +71,29 @@ class Supervisor:
         self._backing_up = asyncio.Lock()
 
     async def adopt(self) -> list[str]:
-        """Start every deploy that is not final and that no workflow runs.
+        """Start every deploy that is not final and that no workflow runs, or only one of a worker that died.
 
         One whose workflow was broken off is started again at once, and after pauses that grow to a minute.
 
         Returns:
             The ids of all deploys that are not final, oldest first.
+
+        Raises:
+            StoreError: `engine.lock_lost`, `engine.failed`.
         """
         async with self._adopting:  # two at once would start a deploy twice
             return await self._adopt()
 
     async def _adopt(self) -> list[str]:
         deploys = await self._open_deploys()
-        running = await self._workflows.unfinished() if deploys else set()
+        for deploy_id in await self._workflows.reap([deploy.id for deploy in deploys]):
+            self._report("deploy of a dead agent taken over", {"deploy_id": deploy_id})
         now = self._deps.clock.now()
         for deploy in reversed(deploys):
-            if deploy.id not in running and now >= self._not_before.get(deploy.id, now):
-                attempt = await self._workflows.attempts(deploy.id)
+            if now < self._not_before.get(deploy.id, now):
+                continue
+            attempt = await self._workflows.next_attempt(deploy.id)
+            if attempt is not None:
                 self._report("deploy started", {"deploy_id": deploy.id, "attempt": attempt})
                 await self._workflows.start(deploy.id, attempt=attempt)
                 pause = min(2.0**attempt - 1, _RETRY_CAP_S)
@@ -89,21 +102,30 @@ class Supervisor:
         return [deploy.id for deploy in reversed(deploys)]
 
     async def follow(self, deploy_id: str, on_event: Callable[[Event], None]) -> Deploy:
-        """Hand over a deploy's events as they come, until it has ended.
+        """Hand over a deploy's events as they come, until it has ended, here or in another agent.
+
+        If that agent dies meanwhile, the deploy goes on here.
 
         Raises:
             AgentError: its workflow was broken off; the deploy is not final, and the next agent goes on with it.
         """
         following = asyncio.create_task(service.follow(self._deps, deploy_id, on_event))
-        ending = asyncio.create_task(self._workflows.ended(deploy_id))
+        ending = asyncio.create_task(self._ended(deploy_id))
         try:
             await asyncio.wait((following, ending), return_when=asyncio.FIRST_COMPLETED)
-            await ending
+            if ending.done() or not await self._workflows.elsewhere(deploy_id):
+                await ending
             return await following
         finally:
             following.cancel()
             ending.cancel()
             await asyncio.gather(following, ending, return_exceptions=True)
+
+    async def _ended(self, deploy_id: str) -> None:
+        while await self._workflows.elsewhere(deploy_id):
+            await self._deps.clock.sleep(_LOOK_AGAIN_S)
+            await self.adopt()
+        await self._workflows.ended(deploy_id)
 
     async def backup(self) -> BackupRecord:
         """Take a backup now. Its progress is nobody's; its outcome is reported.
@@ -158,11 +180,16 @@ class Supervisor:
         self._report("backup verified", {"backup_id": record.id, "state": str(record.state)})
 
     async def stop(self) -> list[str]:
-        """Ask every running deploy to stop at its next safe point; returns their ids.
+        """Ask every deploy that runs here to stop at its next safe point; returns their ids.
 
-        One that waits for approval is left to the next agent: nothing happens in the database meanwhile.
+        One that runs in another agent goes on there. One that waits for approval is left to the next agent: nothing
+        happens in the database meanwhile.
         """
-        deploys = [one for one in await self._open_deploys() if not one.waits_for_approval]
+        deploys = [
+            one
+            for one in await self._open_deploys()
+            if not one.waits_for_approval and not await self._workflows.elsewhere(one.id)
+        ]
         for deploy in deploys:
             await self._deps.store.request_cancel(deploy.id, reason=STOPPING, now=self._deps.clock.now())
         return [deploy.id for deploy in deploys]

@@ -10,16 +10,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, StepOptions, WorkflowHandle
+from dbos import (
+    DBOS,
+    DBOSConfig,
+    DBOSPortableJSONSerializer,
+    SetWorkflowID,
+    StepOptions,
+    WorkflowHandle,
+    WorkflowStatus,
+)
 from dbos import error as dbos_error
 from sqlalchemy.exc import SQLAlchemyError
 
+from agent.edges.engine_lock import ExecutorLock, Report, holding
 from agent.errors import AgentError, StoreError
 from agent.ports import Ctx
 
@@ -30,8 +39,14 @@ _APPLICATION_VERSION = "deploy-1"
 _NAME = "deploy-agent"
 _WORKFLOW = "deploy"
 
+_OPEN = ("PENDING", "ENQUEUED")
+_TAKEN_OVER = (dbos_error.DBOSAwaitedWorkflowCancelledError, dbos_error.DBOSWorkflowCancelledError)
+
 Body = Callable[[Ctx], Awaitable[str]]
+Gate = Callable[[], Awaitable[None]]
 _body: Body | None = None
+_gate: Gate | None = None
+_running: set[str] = set()
 
 
 class DbosCtx:
@@ -46,7 +61,12 @@ class DbosCtx:
         return self._deploy_id
 
     async def step(self, name: str, action: Callable[[], Awaitable[T]]) -> T:
-        """See `ports.Ctx.step`. DBOS does not retry: what may be tried again is for the step to know."""
+        """See `ports.Ctx.step`. DBOS does not retry: what may be tried again is for the step to know.
+
+        A step waits while this worker cannot show that it lives. Was the deploy taken over meanwhile, DBOS refuses it.
+        """
+        if _gate is not None:
+            await _gate()
 
         async def body() -> T:
             return await action()
@@ -58,7 +78,12 @@ class DbosCtx:
 async def _deploy(deploy_id: str) -> str:
     if _body is None:
         raise StoreError("the engine was started without a workflow", code="engine.not_ready")
-    return await _body(DbosCtx(deploy_id))
+    workflow_id = str(DBOS.workflow_id)
+    _running.add(workflow_id)
+    try:
+        return await _body(DbosCtx(deploy_id))
+    finally:
+        _running.discard(workflow_id)
 
 
 class Engine:
@@ -68,7 +93,9 @@ class Engine:
     Every call may raise StoreError `engine.failed`: the engine's own database refused.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, executor_id: str, lock: ExecutorLock | None = None) -> None:
+        self._executor_id = executor_id
+        self._lock = lock
         self._handles: dict[str, WorkflowHandle[str]] = {}
 
     async def start(self, deploy_id: str, *, attempt: int = 0) -> None:
@@ -87,24 +114,76 @@ class Engine:
 
         self._handles[deploy_id] = await _asked(start)
 
-    async def unfinished(self) -> set[str]:
-        """The deploys whose workflow is waiting or running, here or in a worker that died."""
+    async def reap(self, deploy_ids: Collection[str]) -> list[str]:
+        """End the workflows that dead workers of this project left, so that the deploys can be started anew.
 
-        def ask() -> set[str]:
-            rows = DBOS.list_workflows(
-                name=_WORKFLOW, status=["PENDING", "ENQUEUED"], load_input=False, load_output=False
-            )
-            return {row.workflow_id.partition(".")[0] for row in rows}
+        An ended workflow records no step any more, should its worker live after all. With SQLite there is nothing to
+        do: the volume has one worker, and the engine has picked up what the last one left.
 
-        return await _asked(ask)
+        Args:
+            deploy_ids: the deploys that are not final.
 
-    async def attempts(self, deploy_id: str) -> int:
-        """How many workflows a deploy has had."""
+        Returns:
+            The deploys that were left.
 
-        def ask() -> int:
-            return len(DBOS.list_workflows(workflow_id_prefix=deploy_id, load_input=False, load_output=False))
+        Raises:
+            StoreError: `engine.lock_lost`: this worker cannot show that it lives; it may begin nothing.
+        """
+        if self._lock is None:
+            return []
+        self._lock.require()
+        if not deploy_ids:
+            return []
+        left: dict[str, list[str]] = {}
+        for row in await self._open():
+            executor = row.executor_id or ""
+            if _deploy_of(row) in deploy_ids and executor != self._executor_id and self._is_of_project(executor):
+                left.setdefault(executor, []).append(row.workflow_id)
+        reaped: list[str] = []
+        for executor, workflow_ids in left.items():
+            if not await self._lock.is_dead(executor):
+                continue
+            async with self._lock.claimed(executor) as claimed:
+                if claimed:
+                    await _asked(partial(DBOS.cancel_workflows, workflow_ids))
+                    reaped += [one.partition(".")[0] for one in workflow_ids]
+        return reaped
 
-        return await _asked(ask)
+    def _is_of_project(self, executor_id: str) -> bool:
+        """Agents of other projects may share the store; they know other databases."""
+        return executor_id.partition("@")[0] == self._executor_id.partition("@")[0]
+
+    async def _open(self) -> list[WorkflowStatus]:
+        return await _asked(
+            lambda: DBOS.list_workflows(name=_WORKFLOW, status=list(_OPEN), load_input=False, load_output=False)
+        )
+
+    async def _of(self, deploy_id: str) -> list[WorkflowStatus]:
+        """A deploy's workflows, in the order of their numbers, read at one moment."""
+        rows = await _asked(
+            lambda: DBOS.list_workflows(workflow_id_prefix=deploy_id, load_input=False, load_output=False)
+        )
+        return sorted((row for row in rows if _deploy_of(row) == deploy_id), key=_attempt_of)
+
+    async def next_attempt(self, deploy_id: str) -> int | None:
+        """The number under which a deploy's workflow can be started; None: one waits or runs, here or elsewhere.
+
+        Two workers that read the same number start one workflow: DBOS runs an id once.
+        """
+        rows = await self._of(deploy_id)
+        return None if any(row.status in _OPEN for row in rows) else len(rows)
+
+    async def elsewhere(self, deploy_id: str) -> bool:
+        """Whether the deploy's workflow is another worker's, living or dead, and has not ended."""
+        rows = await self._of(deploy_id)
+        return any(row.status in _OPEN and row.executor_id != self._executor_id for row in rows)
+
+    async def still_ours(self) -> bool:
+        """Whether nobody has taken over a workflow that runs in this process."""
+        mine = sorted(_running)
+        return not mine or not await _asked(
+            lambda: DBOS.list_workflows(workflow_ids=mine, status="CANCELLED", load_input=False, load_output=False)
+        )
 
     async def ended(self, deploy_id: str) -> None:
         """Wait until the deploy's workflow has ended, here or wherever it runs.
@@ -117,6 +196,12 @@ class Engine:
             await asyncio.to_thread(handle.get_result)
         except AgentError:
             raise
+        except _TAKEN_OVER as error:
+            raise StoreError(
+                f"another agent has taken over deploy {deploy_id}",
+                code="engine.taken_over",
+                hint="This agent was silent for too long. Nothing is lost: `deploy-agent status` shows how far it is.",
+            ) from error
         except Exception as error:
             raise StoreError(
                 f"the workflow of deploy {deploy_id} was broken off: {error}",
@@ -127,12 +212,20 @@ class Engine:
     async def _handle(self, deploy_id: str) -> WorkflowHandle[str]:
         if deploy_id in self._handles:
             return self._handles[deploy_id]
-        attempt = max(await self.attempts(deploy_id) - 1, 0)
+        attempt = max(len(await self._of(deploy_id)) - 1, 0)
         return await _asked(partial(DBOS.retrieve_workflow, _workflow_id(deploy_id, attempt)))
 
 
 def _workflow_id(deploy_id: str, attempt: int) -> str:
     return f"{deploy_id}.{attempt}" if attempt else deploy_id
+
+
+def _deploy_of(row: WorkflowStatus) -> str:
+    return row.workflow_id.partition(".")[0]
+
+
+def _attempt_of(row: WorkflowStatus) -> int:
+    return int(row.workflow_id.partition(".")[2] or 0)
 
 
 async def _asked(call: Callable[[], T]) -> T:
@@ -147,35 +240,81 @@ async def _asked(call: Callable[[], T]) -> T:
 
 
 @asynccontextmanager
-async def open_engine(url: str, *, executor_id: str, body: Body) -> AsyncIterator[Engine]:
-    """Start the engine; what a dead worker of the same executor id left is picked up at once.
+async def open_engine(
+    url: str, *, executor_id: str, body: Body, report: Report = lambda _message, _fields: None
+) -> AsyncIterator[Engine]:
+    """Start the engine.
+
+    With SQLite, what the last worker left is picked up at once. With Postgres, `Engine.reap` finds what dead workers
+    left: DBOS itself would hand it to any process that shares the database, of whatever project.
 
     Args:
         url: SQLAlchemy URL of the engine's own database: `sqlite:///…` or `postgresql://…`.
-        executor_id: names this container; stable over restarts, and unique among those that share the database.
+        executor_id: names this worker: with SQLite always the same, with Postgres another one for each process.
         body: the workflow: brings a deploy to its final state. It may run on another event loop than this one.
+        report: told when others may take this worker for dead: a constant message and its fields.
+
+    Raises:
+        StoreError: `engine.lock_lost`, `engine.taken_over`: the body was cut off, since others may go on with the
+            deploy that runs here; or the store cannot be reached.
     """
-    global _body  # noqa: PLW0603 - DBOS knows workflows by module-level name, once a process
-    _body = body
-    if url.startswith("sqlite:///"):
-        await asyncio.to_thread(_use_wal, Path(url.removeprefix("sqlite:///")))
-    logging.getLogger("dbos").setLevel(logging.WARNING)
-    config: DBOSConfig = {
-        "name": _NAME,
-        "system_database_url": url,
-        "application_version": _APPLICATION_VERSION,
-        "executor_id": executor_id,
-        "serializer": DBOSPortableJSONSerializer(),
-        "log_level": "WARNING",
-        "use_listen_notify": not url.startswith("sqlite"),
-    }
-    DBOS(config=config)
+    global _body, _gate  # noqa: PLW0603 - DBOS knows workflows by module-level name, once a process
+    async with AsyncExitStack() as stack:
+        lock: ExecutorLock | None = None
+        if url.startswith("sqlite:///"):
+            await asyncio.to_thread(_use_wal, Path(url.removeprefix("sqlite:///")))
+        else:
+            lock = await stack.enter_async_context(holding(url, executor_id, report))
+        logging.getLogger("dbos").setLevel(logging.WARNING)
+        config: DBOSConfig = {
+            "name": _NAME,
+            "system_database_url": url,
+            "application_version": _APPLICATION_VERSION,
+            "executor_id": executor_id,
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "WARNING",
+            "use_listen_notify": not url.startswith("sqlite"),
+        }
+        _body = body
+        _gate = None if lock is None else _gate_of(lock)
+        DBOS(config=config)
+        try:
+            await asyncio.to_thread(DBOS.launch)
+            engine = Engine(executor_id, lock)
+            async with _kept(lock, engine):
+                yield engine
+        finally:
+            await asyncio.to_thread(DBOS.destroy)
+            _body = _gate = None
+
+
+def _gate_of(lock: ExecutorLock) -> Gate:
+    """Waits for the lock from whatever event loop."""
+    home = asyncio.get_running_loop()
+
+    async def gate() -> None:
+        if not lock.held:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(lock.until_held(), home))
+
+    return gate
+
+
+@asynccontextmanager
+async def _kept(lock: ExecutorLock | None, engine: Engine) -> AsyncIterator[None]:
+    """Look after the lock during the body; if it is lost while a deploy runs, the body ends with that error."""
+    if lock is None:
+        yield
+        return
     try:
-        await asyncio.to_thread(DBOS.launch)
-        yield Engine()
-    finally:
-        await asyncio.to_thread(DBOS.destroy)
-        _body = None
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(lock.keep(lambda: bool(_running), engine.still_ours))
+            try:
+                yield
+            finally:
+                keeper.cancel()
+    except BaseExceptionGroup as failures:  # the body's own error comes out as it went in
+        first = failures.exceptions[0]
+        raise first from first.__cause__
 
 
 def _use_wal(path: Path) -> None:

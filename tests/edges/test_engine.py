@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -51,8 +51,7 @@ async def test_a_workflow_runs_its_steps_once_on_a_loop_of_its_own(tmp_path: Pat
     async with running(tmp_path, body) as opened:
         await opened.start("20260301-020000-aaaa")
         await opened.ended("20260301-020000-aaaa")
-        assert await opened.unfinished() == set()
-        assert await opened.attempts("20260301-020000-aaaa") == 1
+        assert await opened.next_attempt("20260301-020000-aaaa") == 1
         await opened.start("20260301-020000-aaaa")
         await opened.ended("20260301-020000-aaaa")
     [(deploy, thread)] = calls
@@ -74,15 +73,17 @@ async def test_one_that_runs_is_unfinished_and_one_broken_off_says_why(tmp_path:
     async with running(tmp_path, body) as opened:
         await opened.start("20260301-020000-aaaa")
         await asyncio.to_thread(begun.wait)
-        assert await opened.unfinished() == {"20260301-020000-aaaa"}
+        assert await opened.next_attempt("20260301-020000-aaaa") is None
+        assert await opened.elsewhere("20260301-020000-aaaa") is False
+        assert await opened.reap(["20260301-020000-aaaa"]) == []
         go_on.set()
         with pytest.raises(StoreError, match="20260301-020000-aaaa was broken off: no space left") as caught:
             await opened.ended("20260301-020000-aaaa")
         assert caught.value.code == "engine.broken_off"
-        await opened.start("20260301-020000-aaaa", attempt=await opened.attempts("20260301-020000-aaaa"))
+        await opened.start("20260301-020000-aaaa", attempt=1)
         with pytest.raises(StoreError):
             await opened.ended("20260301-020000-aaaa")
-        assert await opened.attempts("20260301-020000-aaaa") == 2
+        assert await opened.next_attempt("20260301-020000-aaaa") == 2
 
 
 async def test_a_workflow_that_no_process_knows_any_more_is_found_by_its_deploy(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ async def test_what_its_database_refuses_is_an_error_of_ours(tmp_path: Path, mon
     async with running(tmp_path, body) as opened:
         monkeypatch.setattr(engine.DBOS, "list_workflows", refuse)
         with pytest.raises(StoreError) as caught:
-            await opened.unfinished()
+            await opened.next_attempt("a")
     assert caught.value.code == "engine.failed"
     assert "secret-word" not in caught.value.message
 
@@ -128,11 +129,14 @@ class Scripted:
     async def start(self, deploy_id: str, *, attempt: int = 0) -> None:
         self.started.append((deploy_id, attempt))
 
-    async def unfinished(self) -> set[str]:
-        return set()
+    async def reap(self, deploy_ids: Collection[str]) -> list[str]:
+        return []
 
-    async def attempts(self, deploy_id: str) -> int:
+    async def next_attempt(self, deploy_id: str) -> int | None:
         return len(self.started)
+
+    async def elsewhere(self, deploy_id: str) -> bool:
+        return False
 
     async def ended(self, deploy_id: str) -> None:
         raise AssertionError
