@@ -277,15 +277,24 @@ async def open_engine(
         }
         _body = body
         _gate = None if lock is None else _gate_of(lock)
-        DBOS(config=config)
+        instance = DBOS(config=config)
         try:
             await asyncio.to_thread(DBOS.launch)
             engine = Engine(executor_id, lock)
             async with _kept(lock, engine):
                 yield engine
         finally:
+            if lock is not None and not lock.held:
+                _stop_asking(instance)
             await asyncio.to_thread(DBOS.destroy)
             _body = _gate = None
+
+
+def _stop_asking(instance: DBOS) -> None:
+    """DBOS asks a database that does not answer again for ever, in threads that the process's end would wait for."""
+    database = instance._sys_db_field  # noqa: SLF001 - only its client has this option; the version is pinned
+    if database is not None:
+        database._retry_connection_errors = False  # noqa: SLF001
 
 
 def _gate_of(lock: ExecutorLock) -> Gate:

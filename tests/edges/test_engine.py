@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from dbos import error as dbos_error
 
@@ -22,7 +23,7 @@ from agent.core.models import DeployRequest
 from agent.core.states import Move, State
 from agent.deploy.deps import Deps
 from agent.deploy.supervisor import STOPPING, Supervisor
-from agent.edges import engine
+from agent.edges import engine, engine_lock
 from agent.edges.engine import open_engine
 from agent.errors import StoreError
 from agent.ports import Ctx
@@ -110,6 +111,125 @@ async def test_what_its_database_refuses_is_an_error_of_ours(tmp_path: Path, mon
             await opened.next_attempt("a")
     assert caught.value.code == "engine.failed"
     assert "secret-word" not in caught.value.message
+
+
+# --- several workers on one Postgres ---
+
+
+END_LOCK_SESSIONS = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where application_name = 'deploy-agent (alive)' and datname = current_database()
+"""
+
+
+@asynccontextmanager
+async def worker(url: str, executor: str, body: Any) -> AsyncIterator[engine.Engine]:
+    async with open_engine(url, executor_id=executor, body=body) as opened:
+        yield opened
+
+
+async def test_what_a_dead_worker_left_is_for_those_of_its_project_and_after_a_while(
+    database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    async def hangs(ctx: Ctx) -> str:
+        begun.set()
+        await asyncio.Event().wait()
+        return ""
+
+    async def ends(ctx: Ctx) -> str:
+        return "succeeded"
+
+    url, left = database.admin_url, ["a"]
+    async with worker(url, "shop@one/1#first", hangs) as first:
+        await first.start("a")
+        await asyncio.to_thread(begun.wait)
+        assert await first.reap(left) == [], "it runs here"
+    with psycopg.connect(url, autocommit=True) as other:  # what a kill leaves; the engine was closed in order
+        other.execute("update dbos.workflow_status set status = 'PENDING'")
+
+    async with worker(url, "other@one/1#second", ends) as second:
+        monkeypatch.setattr(engine_lock, "GRACE_S", 0.0)
+        assert await second.reap(left) == [], "another project's"
+        monkeypatch.undo()
+
+    async with worker(url, "shop@two/1#third", ends) as third:
+        assert await third.elsewhere("a")
+        assert await third.next_attempt("a") is None
+        assert await third.reap([]) == []
+        with psycopg.connect(url, autocommit=True) as living:
+            living.execute("select pg_advisory_lock(%s)", (engine_lock._key("shop@one/1#first"),))
+            monkeypatch.setattr(engine_lock, "GRACE_S", 0.0)
+            assert await third.reap(left) == [], "its lock is held"
+            monkeypatch.undo()
+        assert await third.reap(left) == [], "it may come back"
+        assert await third.next_attempt("a") is None
+
+    async with worker(url, "shop@one/1#fourth", ends) as fourth:
+        assert await fourth.reap(left) == left, "the same volume: the other has ended"
+        assert await fourth.reap(left) == [], "once"
+        assert not await fourth.elsewhere("a")
+        attempt = await fourth.next_attempt("a")
+        assert attempt == 1
+        await fourth.start("a", attempt=attempt)
+        await fourth.ended("a")
+
+
+async def test_a_worker_that_was_taken_over_while_it_was_silent_ends(database) -> None:
+    begun = threading.Event()
+
+    async def hangs(ctx: Ctx) -> str:
+        begun.set()
+        await asyncio.Event().wait()
+        return ""
+
+    async def works() -> None:
+        async with worker(database.admin_url, "shop@one/1#first", hangs) as first:
+            await first.start("a")
+            await asyncio.to_thread(begun.wait)
+            with psycopg.connect(database.admin_url, autocommit=True) as other:
+                other.execute("update dbos.workflow_status set status = 'CANCELLED'")
+                other.execute(END_LOCK_SESSIONS)
+            await asyncio.Event().wait()
+
+    with pytest.raises(StoreError) as caught:
+        await works()
+    assert caught.value.code == "engine.taken_over"
+
+
+async def test_while_the_lock_is_lost_no_step_begins_and_nothing_is_started(database) -> None:
+    at_step, go_on = threading.Event(), threading.Event()
+    news: asyncio.Queue[str] = asyncio.Queue()
+    steps: list[str] = []
+
+    async def body(ctx: Ctx) -> str:
+        at_step.set()
+        await asyncio.to_thread(go_on.wait)
+
+        async def action() -> str:
+            steps.append("step")
+            return ""
+
+        return await ctx.step("migrate", action)
+
+    def told(message: str, _fields: dict[str, object]) -> None:
+        news.put_nowait(message)
+
+    async with open_engine(database.admin_url, executor_id="shop@one/1#first", body=body, report=told) as opened:
+        await opened.start("a")
+        await asyncio.to_thread(at_step.wait)
+        with psycopg.connect(database.admin_url, autocommit=True) as other:
+            other.execute(END_LOCK_SESSIONS)
+            assert await news.get() == "executor lock lost"
+            with pytest.raises(StoreError) as caught:
+                await opened.reap([])
+            assert caught.value.code == "engine.lock_lost"
+            go_on.set()
+        assert await news.get() == "executor lock held again"
+        await opened.ended("a")
+        assert steps == ["step"]
+        assert await opened.reap([]) == []
 
 
 def test_serving_does_not_wait_for_the_import_of_the_engine() -> None:
