@@ -72,6 +72,14 @@ def report_error(error: AgentError) -> None:
     _log.warning("failed, will be tried again", extra=fields)
 
 
+def report_lock(executor: str, why: str) -> None:
+    """Whether other agents on the store see that this one lives; `why`: they do not, or ""."""
+    if why:
+        _log.warning("executor lock lost", extra={"executor": executor, "why": why})
+    else:
+        report("executor lock held again", {"executor": executor})
+
+
 def report_dead(target: str, why: DeliveryError) -> None:
     """A message that will never arrive."""
     _log.error("message given up", extra={"target": target, "code": why.code, "why": why.message, "hint": why.hint})
@@ -296,7 +304,7 @@ async def running_engine(
             url, executor = store_url, _executor(settings)
         else:
             url, executor = f"sqlite:///{(settings.state_dir / 'engine.db').absolute()}", "local"
-        async with engine_module.open_engine(url, executor_id=executor, body=body, report=report) as engine:
+        async with engine_module.open_engine(url, executor_id=executor, body=body, on_lock=report_lock) as engine:
             yield Supervisor(deps, engine, report, scratch=scratch_database)
 
 

@@ -28,7 +28,7 @@ from dbos import (
 from dbos import error as dbos_error
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.edges.engine_lock import ExecutorLock, Report, holding
+from agent.edges.engine_lock import ExecutorLock, OnLock, holding
 from agent.errors import AgentError, StoreError
 from agent.ports import Ctx
 
@@ -241,7 +241,7 @@ async def _asked(call: Callable[[], T]) -> T:
 
 @asynccontextmanager
 async def open_engine(
-    url: str, *, executor_id: str, body: Body, report: Report = lambda _message, _fields: None
+    url: str, *, executor_id: str, body: Body, on_lock: OnLock = lambda _executor, _why: None
 ) -> AsyncIterator[Engine]:
     """Start the engine.
 
@@ -252,7 +252,7 @@ async def open_engine(
         url: SQLAlchemy URL of the engine's own database: `sqlite:///…` or `postgresql://…`.
         executor_id: names this worker: with SQLite always the same, with Postgres another one for each process.
         body: the workflow: brings a deploy to its final state. It may run on another event loop than this one.
-        report: told when others may take this worker for dead: a constant message and its fields.
+        on_lock: told when others may take this worker for dead, and when not any more.
 
     Raises:
         StoreError: `engine.lock_lost`, `engine.taken_over`: the body was cut off, since others may go on with the
@@ -264,7 +264,7 @@ async def open_engine(
         if url.startswith("sqlite:///"):
             await asyncio.to_thread(_use_wal, Path(url.removeprefix("sqlite:///")))
         else:
-            lock = await stack.enter_async_context(holding(url, executor_id, report))
+            lock = await stack.enter_async_context(holding(url, executor_id, on_lock))
         logging.getLogger("dbos").setLevel(logging.WARNING)
         config: DBOSConfig = {
             "name": _NAME,

@@ -29,7 +29,8 @@ _BEAT_TIMEOUT_S = 4.0
 _AGAIN_S = 0.5
 _CONNECT_TIMEOUT_S = 3
 
-Report = Callable[[str, dict[str, object]], None]
+OnLock = Callable[[str, str], None]
+"""Told when the lock is lost or held again: the executor id, and why it is lost, or ""."""
 
 
 class ExecutorLock:
@@ -38,15 +39,15 @@ class ExecutorLock:
     Args:
         url: the store's, `postgresql://…`.
         executor_id: `project@host/volume#process`, unique for each process.
-        report: told that the lock is lost or held again: a constant message and its fields.
+        on_lock: told that the lock is lost or held again.
     """
 
-    def __init__(self, url: str, executor_id: str, report: Report) -> None:
+    def __init__(self, url: str, executor_id: str, on_lock: OnLock) -> None:
         parsed = parse_url(url)
         self._label = label_of(parsed)
         self._dsn = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
         self.executor_id = executor_id
-        self._report = report
+        self._on_lock = on_lock
         self._connection: psycopg.AsyncConnection | None = None
         self._held = asyncio.Event()
         self._free_since: dict[str, float] = {}
@@ -99,7 +100,7 @@ class ExecutorLock:
                 async with asyncio.timeout(_BEAT_TIMEOUT_S):
                     await self._ask("engine/beat")
             except (psycopg.Error, TimeoutError) as error:
-                self._report("executor lock lost", {"executor": self.executor_id, "why": type(error).__name__})
+                self._on_lock(self.executor_id, type(error).__name__)
                 await self.close()
                 await self._take_again(busy)
                 if not await still_ours():
@@ -110,7 +111,7 @@ class ExecutorLock:
                         "the deploy is. Start this agent again.",
                     ) from error
                 self._held.set()
-                self._report("executor lock held again", {"executor": self.executor_id})
+                self._on_lock(self.executor_id, "")
 
     async def _take_again(self, busy: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
@@ -197,9 +198,9 @@ class ExecutorLock:
 
 
 @asynccontextmanager
-async def holding(url: str, executor_id: str, report: Report) -> AsyncIterator[ExecutorLock]:
+async def holding(url: str, executor_id: str, on_lock: OnLock) -> AsyncIterator[ExecutorLock]:
     """Hold the executor's lock during the body; it is looked after by `ExecutorLock.keep`."""
-    lock = ExecutorLock(url, executor_id, report)
+    lock = ExecutorLock(url, executor_id, on_lock)
     await lock.open()
     try:
         yield lock

@@ -200,7 +200,7 @@ async def test_a_worker_that_was_taken_over_while_it_was_silent_ends(database) -
 
 async def test_while_the_lock_is_lost_no_step_begins_and_nothing_is_started(database) -> None:
     at_step, go_on = threading.Event(), threading.Event()
-    news: asyncio.Queue[str] = asyncio.Queue()
+    news: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
     steps: list[str] = []
 
     async def body(ctx: Ctx) -> str:
@@ -213,20 +213,20 @@ async def test_while_the_lock_is_lost_no_step_begins_and_nothing_is_started(data
 
         return await ctx.step("migrate", action)
 
-    def told(message: str, _fields: dict[str, object]) -> None:
-        news.put_nowait(message)
+    def told(executor: str, why: str) -> None:
+        news.put_nowait((executor, why))
 
-    async with open_engine(database.admin_url, executor_id="shop@one/1#first", body=body, report=told) as opened:
+    async with open_engine(database.admin_url, executor_id="shop@one/1#first", body=body, on_lock=told) as opened:
         await opened.start("a")
         await asyncio.to_thread(at_step.wait)
         with psycopg.connect(database.admin_url, autocommit=True) as other:
             other.execute(END_LOCK_SESSIONS)
-            assert await news.get() == "executor lock lost"
+            assert await news.get() == ("shop@one/1#first", "AdminShutdown")
             with pytest.raises(StoreError) as caught:
                 await opened.reap([])
             assert caught.value.code == "engine.lock_lost"
             go_on.set()
-        assert await news.get() == "executor lock held again"
+        assert await news.get() == ("shop@one/1#first", "")
         await opened.ended("a")
         assert steps == ["step"]
         assert await opened.reap([]) == []
