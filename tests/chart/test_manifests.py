@@ -222,7 +222,7 @@ def test_a_plain_job_gets_a_new_name_with_new_values() -> None:
 
 @pytest.mark.parametrize("name", ["postgres", "job"])
 def test_the_next_pod_has_the_same_host_name(name: str) -> None:
-    """An agent whose memory is on Postgres goes on with a deploy only under the host name that began it."""
+    """An agent whose memory is on Postgres goes on at once with a deploy that its host name began."""
     (kind, pod), *_ = [one for one in pods(rendered(name)) if not one[0].startswith("Pod ")]
     assert kind.startswith("StatefulSet ") or pod["hostname"] == "shop-supabase-deploy-agent"
 

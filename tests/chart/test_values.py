@@ -91,7 +91,7 @@ def test_refused_by_the_templates(value: str, message: str) -> None:
 def test_a_sidecar_keeps_its_memory_on_a_volume() -> None:
     sidecar = ["--set", "mode=include", "--set", "sidecar.enabled=true"]
     message = refused("3", *sidecar, "--set", "secrets.keys.store_url=store_url")
-    assert "the next pod, which has another host name, would not go on with a deploy" in message
+    assert "the chart does not provide for sidecars that share one on Postgres" in message
 
 
 def test_an_image_volume_needs_a_kubernetes_that_has_them() -> None:

@@ -27,7 +27,7 @@
 {{- fail "persistence.enabled is false and config.backup.target is no bucket: backups would be lost with the pod. Keep the volume, or set config.backup.target to s3://…, gs://… or az://…" -}}
 {{- end -}}
 {{- if and (eq $values.mode "include") $values.sidecar.enabled (or (not $values.persistence.enabled) (get $keys "store_url")) -}}
-{{- fail "sidecar.enabled is true: a sidecar's memory is on a volume (persistence.enabled, no secrets.keys.store_url); on Postgres the next pod, which has another host name, would not go on with a deploy" -}}
+{{- fail "sidecar.enabled is true: a sidecar's memory is on a volume (persistence.enabled, no secrets.keys.store_url); the chart does not provide for sidecars that share one on Postgres" -}}
 {{- end -}}
 {{- if and (eq $values.mode "job") $values.persistence.enabled (not $values.persistence.existingClaim) -}}
 {{- fail "mode is job and persistence.existingClaim is empty: a hook's own claim would be deleted with it. Name a claim that exists, or set persistence.enabled to false, secrets.keys.store_url, and config.backup.target to a bucket" -}}
