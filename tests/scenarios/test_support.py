@@ -82,7 +82,8 @@ def test_what_is_in_a_bundle_and_no_secret(database: Database, tmp_path: Path) -
         "".join(f"line {number}\n" for number in range(3000))
         + f'{{"event": "x", "password": "{CANARIES["log"]}", "url": "postgres://u:{CANARIES["bound"]}@h/d"}}\n'
     )
-    done = run(config, "support-bundle", "--json", "--log", str(log), DEPLOY_AGENT_PLATFORM__TOKEN=CANARIES["platform"])
+    platform = {"DEPLOY_AGENT_PLATFORM__TOKEN": CANARIES["platform"], "DEPLOY_AGENT_PLATFORM__REF": "a" * 20}
+    done = run(config, "support-bundle", "--json", "--log", str(log), **platform)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     path = tmp_path / told["file"]
@@ -99,7 +100,7 @@ def test_what_is_in_a_bundle_and_no_secret(database: Database, tmp_path: Path) -
     assert deploy["state"] == "rolled_back"
     assert {one["kind"] for one in data["events.json"][deploy["id"]]} >= {"state", "failure", "snapshot"}
     assert data["settings.json"]["project"] == "test"
-    assert data["version.json"]["environment"] == ["DEPLOY_AGENT_PLATFORM__TOKEN"]
+    assert data["version.json"]["environment"] == sorted(platform)
     assert data["store.json"]["files"]["agent.db"] > 0
     assert {one["name"] for one in data["server.json"]["settings"]} >= {"max_connections", "server_version"}
     assert [one["file"] for one in data["migrations.json"]] == ["001_notes.sql"]
