@@ -146,8 +146,17 @@ async def test_what_a_killed_restore_left_goes(database: Database, tmp_path: Pat
     assert rows(database.url, LEFT) == [(0,)]
 
 
-async def test_rights_that_would_be_added_leave_all_to_the_restore(database: Database, tmp_path: Path) -> None:
-    rights = "alter default privileges grant select on tables to anon;\n"
-    outcome, differences = await restored(database, tmp_path, before=rights + SHOP)
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("postgres", "alter default privileges grant select on tables to anon"),
+        ("supabase_admin", "create publication everything for all tables"),
+    ],
+)
+async def test_what_would_reach_others_leaves_all_to_the_restore(
+    database: Database, tmp_path: Path, role: str, statement: str
+) -> None:
+    psql(database.url_as(role), statement)
+    outcome, differences = await restored(database, tmp_path)
     assert (outcome.state, differences) == ("restored", [])
     assert logs(outcome) == []
