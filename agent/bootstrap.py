@@ -19,7 +19,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
+
+    from agent.core.platform import BranchDetail
 
 from agent import __version__
 from agent.deploy.api_access import ApiAccess
@@ -43,7 +47,7 @@ from agent.edges.volume import lock_volume
 from agent.errors import AgentError, DeliveryError, InputError
 from agent.ports import Ctx, Notifier, PgTools, Platform, Target, Tracer
 from agent.report.chat import compose
-from agent.settings import Live, NotifySettings, Settings
+from agent.settings import ApiSettings, Live, NotifySettings, Settings
 from agent.settings.database_url import passwords_in
 
 _log = logging.getLogger("agent")
@@ -255,6 +259,52 @@ def backup_options(settings: Settings) -> BackupOptions:
 
 
 @asynccontextmanager
+async def open_branch(settings: Settings, detail: BranchDetail, folder: Path) -> AsyncIterator[Deps]:
+    """The ports for a branch of the project: nothing of them leads to the project itself.
+
+    Args:
+        settings: the project's.
+        detail: the branch, ready.
+        folder: where store and backups of the rehearsal lie.
+
+    Raises:
+        TargetError: the branch cannot be reached.
+    """
+    from agent.core.rehearsal import for_branch  # noqa: PLC0415 - only a rehearsal needs it
+    from agent.deploy.rehearsal import branch_url  # noqa: PLC0415
+
+    own = settings.model_copy(
+        update={
+            "state_dir": folder,
+            "store_url": None,
+            "notify": (),
+            "api": ApiSettings(),
+            "platform": settings.platform.model_copy(
+                update={"ref": detail.ref, "login_role": False, "required": False}
+            ),
+            "deploy": settings.deploy.model_copy(
+                update={"restore": "auto", "platform_restore": "hold", "max_rows_lost": None, "max_downtime": None}
+            ),
+            "backup": settings.backup.model_copy(
+                update={"target": "", "storage_key": None, "storage_url": "", "age_recipients": (), "min_bytes": 0}
+            ),
+        }
+    )
+
+    async def connect(url: SecretStr) -> None:
+        target, _ = connectors(own, lambda: url)
+        async with target.session(purpose="rehearsal"):
+            pass
+
+    async with open_platform(own, Live.fixed(own)) as platform:
+        assert platform is not None  # noqa: S101 - there is a token, or there were no branch
+        url = await branch_url(detail, connect=connect, poolers=platform.poolers)
+    own = own.model_copy(update={"database_url": url})
+    async with open_deps(own) as deps:
+        yield replace(deps, read_runbook=lambda: for_branch(deps.read_runbook()))
+
+
+@asynccontextmanager
 async def scratch_database() -> AsyncIterator[tuple[Target, PgTools]]:
     """An empty Supabase-like database on an embedded Postgres of its own, gone afterwards.
 
@@ -340,6 +390,11 @@ def _telemetry(settings: Settings) -> Iterator[Tracer | None]:
         yield tracer
     finally:
         tracer.close()
+
+
+def volume_mark(settings: Settings) -> str:
+    """Eight characters that tell this agent on its volume from all others."""
+    return hashlib.sha256(_executor(settings).encode()).hexdigest()[:8]
 
 
 def _executor(settings: Settings) -> str:

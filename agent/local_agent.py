@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from agent.bootstrap import connectors, open_deps, outbox, report, report_error, running_engine, scratch_database
+from agent.bootstrap import (
+    connectors,
+    open_branch,
+    open_deps,
+    outbox,
+    report,
+    report_error,
+    running_engine,
+    scratch_database,
+    volume_mark,
+)
 from agent.core.aside import Aside
 from agent.core.backups import Manifest
 from agent.core.catalog import CatalogDiff
@@ -35,8 +48,13 @@ from agent.deploy.salvage_service import Salvages
 from agent.deploy.supervisor import Supervisor, queue
 from agent.deploy.support import Wish, collect
 from agent.edges.store_schema import VERSION as STORE_VERSION
+from agent.edges.volume import lock_volume
 from agent.errors import AgentError, BusyError
 from agent.settings import Settings
+
+if TYPE_CHECKING:
+    from agent.core.rehearsal import Rehearsal
+    from agent.deploy.rehearsal import BranchWish, Hearing
 
 
 class Agent:
@@ -84,6 +102,30 @@ class Agent:
             final = await supervisor.follow(queued.id, heard)
             await self._deliver()
             return final
+
+    async def rehearse(
+        self, request: DeployRequest, wish: BranchWish, hearing: Hearing
+    ) -> tuple[Rehearsal, Deploy | None]:
+        """Apply what is pending on a branch of the project, and delete the branch; see `agent.deploy.rehearsal`.
+
+        Raises:
+            BusyError: `busy.volume`: another rehearsal runs on this volume.
+        """
+        from agent.deploy.rehearsal import rehearse  # noqa: PLC0415 - only a rehearsal needs it
+
+        home = self._settings.state_dir / "rehearsal"
+        with lock_volume(home):
+            for left in home.glob("run-*"):
+                shutil.rmtree(left)
+            with tempfile.TemporaryDirectory(prefix="run-", dir=home) as folder:  # mode 0700
+                return await rehearse(
+                    self._deps,
+                    request,
+                    wish,
+                    mark=volume_mark(self._settings),
+                    open_branch=lambda detail: open_branch(self._settings, detail, Path(folder)),
+                    hearing=hearing,
+                )
 
     async def _engine(self, stack: AsyncExitStack) -> Supervisor | None:
         """The engine in this process, or None if another process has it."""

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from agent.core.catalog import CatalogDiff
     from agent.core.models import BackupRecord, CheckResult, Deploy, DeployRequest, Event, Finding, NewEvent
     from agent.core.planning import Plan
+    from agent.core.rehearsal import Rehearsal
     from agent.core.salvage import Applied, Salvage, Wishes
+    from agent.deploy.rehearsal import BranchWish, Hearing
     from agent.settings import Settings
 
 
@@ -53,6 +55,12 @@ class Service(Protocol):
         self, request: DeployRequest, on_event: Callable[[Event], None], on_start: Callable[[Deploy], None]
     ) -> Deploy:
         """Deploy, and follow it to its end; `on_start` hears of each deploy before its events."""
+        ...
+
+    async def rehearse(
+        self, request: DeployRequest, wish: BranchWish, hearing: Hearing
+    ) -> tuple[Rehearsal, Deploy | None]:
+        """Apply what is pending on a branch of the project, and delete the branch."""
         ...
 
     async def deploys(self, limit: int = 50) -> list[Deploy]:

@@ -14,6 +14,7 @@ from agent.cli.commands import (
     deploys,
     diffs,
     projects,
+    rehearsals,
     runbooks,
     salvages,
     services,
@@ -55,7 +56,7 @@ def _root(
     del version
 
 
-for module in (projects, deploys, approvals, backups, salvages, diffs, runbooks, tokens, services, support):
+for module in (projects, deploys, rehearsals, approvals, backups, salvages, diffs, runbooks, tokens, services, support):
     module.register(app)
 
 

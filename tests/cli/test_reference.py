@@ -14,7 +14,7 @@ from tests.cli.reference import reference
 ROOT = Path(__file__).parents[2]
 FAMILIES = (
     "advisors|agent|api|auth|backup|busy|check|delivery|demo|deploy|doctor|engine|health|http|input|migrate|notfound|plan|"
-    "platform|platform_metrics|preflight|"
+    "platform|platform_metrics|preflight|rehearsal|"
     "restore|rollback|runbook|salvage|serve|settings|state|store|target|tool|wait"
 )
 CODE = re.compile(rf"(?:{FAMILIES})\.[a-z][a-z0-9_]*")

@@ -58,7 +58,7 @@ async def plan(ui: Ui, strategy: Strategy = None, until: Until = "", include_all
     from agent.cli.render import lists
     from agent.report.plan_view import plan_view
 
-    request = _request(ui, strategy=strategy, until=until, include_all=include_all)
+    request = request_of(ui, strategy=strategy, until=until, include_all=include_all)
     async with ui.service() as agent:
         view = plan_view(await agent.plan(request))
     ui.document(view)
@@ -87,7 +87,7 @@ async def deploy(
     from agent.cli.render.deploy import outcome
     from agent.core.states import EXIT_CODES
 
-    request = _request(ui, strategy=strategy, until=until, include_all=include_all, fingerprint=fingerprint)
+    request = request_of(ui, strategy=strategy, until=until, include_all=include_all, fingerprint=fingerprint)
     shown = follower(ui)
     async with ui.service() as agent:
         watch = _Canceller(ui, agent, shown)
@@ -182,7 +182,7 @@ async def status(ui: Ui) -> None:
             "last": next((view for view in views if view.is_final), None),
         }
         try:
-            found = await agent.plan(_request(ui))
+            found = await agent.plan(request_of(ui))
             facts["applied"], facts["last_applied"] = len(found.applied), max(found.applied, default="")
             facts["pending"] = tuple(script.migration.file for script in found.scripts)
         except AgentError as error:
@@ -324,7 +324,7 @@ async def verify(ui: Ui) -> None:
     ui.exit_code = exits.CHECKS_FAILED if bad else 0
 
 
-def _request(
+def request_of(
     ui: Ui,
     *,
     strategy: StrategyName | None = None,
@@ -332,6 +332,7 @@ def _request(
     include_all: bool = False,
     fingerprint: str = "",
 ) -> DeployRequest:
+    """What the command line asks for; the settings say the rest."""
     from agent.core.models import DeployRequest, Strategy
 
     settings = ui.settings()
