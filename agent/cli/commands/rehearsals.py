@@ -76,7 +76,7 @@ async def rehearse(
         view = shown.end(deploy)
         ui.show(
             f"This was a rehearsal on the branch {result.branch}, ready after {result.ready_s:.0f} s and deleted after "
-            f"{result.total_s:.0f} s; the backup was deleted with it. The project itself was not touched. On the branch:",
+            f"{result.total_s:.0f} s, its backup with it. The project itself was not touched. On the branch:",
             outcome(view),
         )
         ui.exit_code = EXIT_CODES[deploy.state]
