@@ -101,7 +101,7 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
         StoreError: the agent's own store cannot be opened.
     """
     live = live or Live.fixed(settings)
-    if not settings.platform.login_role:
+    if not settings.platform.login_role and settings.deploy.via == "database":
         settings.require_database_url()
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with AsyncExitStack() as stack:
@@ -152,6 +152,7 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
                 tls_missing=settings.tls_missing,
                 ref=settings.platform_ref,
                 platform_required=settings.platform.required,
+                via_api=settings.deploy.via == "api",
             ),
             backup=backup_options(settings),
             platform=platform,
@@ -198,6 +199,8 @@ async def _project_connectors(
         return connectors(settings, lambda: live.now().require_database_url())
     from agent.deploy.connection import HelpedTarget, TemporaryLogin  # noqa: PLC0415 - only who has a token pays for it
 
+    if settings.deploy.via == "api":
+        return _only_api(settings, platform)
     clock = SystemClock()
     if not settings.platform.login_role:
         target, tools = connectors(settings, lambda: live.now().require_database_url())
@@ -215,6 +218,13 @@ async def _project_connectors(
     )
     target, tools = connectors(settings, login.dsn)
     return HelpedTarget(target, platform, clock, renew=login.renew), tools
+
+
+def _only_api(settings: Settings, platform: Platform) -> tuple[Target, PgTools]:
+    """What reads over the API; the client programs can still read backups, and reach no database."""
+    from agent.edges.platform_target import PlatformTarget  # noqa: PLC0415 - few need it
+
+    return PlatformTarget(platform), PostgresTools(SecretStr("host=no-database.invalid"), folder=settings.tools_dir)
 
 
 def connectors(settings: Settings, url: Callable[[], SecretStr]) -> tuple[Target, PgTools]:

@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 from agent.core.checks import Check
 from agent.core.models import CheckResult, EventKind, Failure, NewEvent, Severity, Verdict
 from agent.core.scripts import Script
-from agent.deploy.checks import run_checks
+from agent.deploy.checks import collect_metrics, run_checks
 from agent.deploy.deps import Run, Stop
 from agent.deploy.emitter import Emit
+from agent.deploy.events import read_events
 from agent.deploy.sending import with_hints
 from agent.ports import Session
 
@@ -82,6 +83,28 @@ def tally(results: Collection[CheckResult]) -> str:
     if not warned:
         return f"every check passed ({len(results)})"
     return f"{len(results) - len(warned)} of {len(results)} checks passed; only warnings: {', '.join(warned)}"
+
+
+async def what_was_checked(run: Run) -> str:
+    """The outcome of the deploy's checks, each counted once with its last result."""
+    if run.runbook is None:
+        return "there is no runbook, so nothing was checked"
+    if not any(run.runbook.check_ids()):
+        return "the runbook has no checks, so nothing was checked"
+    await run.emitter.flush()
+    events = await read_events(run.deps.store, run.deploy_id)
+    told = [CheckResult.model_validate(event.data) for event in events if event.kind is EventKind.CHECK]
+    return tally({(one.phase, one.id): one for one in told}.values())
+
+
+async def collect(run: Run, session: Session) -> None:
+    """The runbook's metrics: evidence, never a reason to fail."""
+    if run.runbook is None:
+        return
+    for name, labels, value in await collect_metrics(
+        session, run.runbook.metrics, emit=run.emitter.put, clock=run.deps.clock
+    ):
+        run.emitter.emit(EventKind.METRIC, f"{name} {value}", name=name, labels=labels, value=value)
 
 
 def after_commit(checks: Sequence[Check]) -> list[Check]:

@@ -54,6 +54,9 @@ class Options:
     `poll_s`: seconds between two looks at the cancel flag, or at an answer that is waited for. `targeted_restore`: rung
     3 is tried before rung 4. `tls_missing`: what somebody between the agent and the database could do, in words, or "".
     `ref`: of the hosted project, or "". `platform_required`: what the platform could not be asked stops a deploy.
+    `via_api`: there is no connection to the database, only the Management API; `via_api_limit_s`: how long the one
+    transaction may take there (the platform ends a request after about a minute, guides/database/timeouts);
+    `via_api_doubt_s`: how much longer it is looked for, where it was not answered.
     """
 
     project: str
@@ -68,6 +71,9 @@ class Options:
     tls_missing: str = ""
     ref: str = ""
     platform_required: bool = False
+    via_api: bool = False
+    via_api_limit_s: float = 50.0
+    via_api_doubt_s: float = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +156,8 @@ class Run:
             BusyError: `busy.locked`: another deploy holds the lock; it is named.
             TargetError: the database cannot be reached.
         """
+        if self._session is None and self.deps.options.via_api:  # it only reads, so it holds no lock
+            self._session = await self.deps.target.connect(purpose="deploy")
         if self._session is None:
             session = await self.deps.target.connect(purpose=self.purpose)
             try:

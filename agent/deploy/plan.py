@@ -6,7 +6,7 @@ import hashlib
 
 from agent import sql
 from agent.core.drift import Left
-from agent.core.models import DeployRequest
+from agent.core.models import DeployRequest, Strategy
 from agent.core.planning import Plan, build_plan
 from agent.core.preflight import unfinished_restore
 from agent.core.runbook import Runbook
@@ -40,11 +40,14 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
     checks = 0
     if runbook is not None:
         checks = len(runbook.checks) + sum(len(entry.checks) for entry in runbook.migrations)
+    strategy = request.strategy
+    if deps.options.via_api and strategy is Strategy.AUTO:
+        strategy = Strategy.ATOMIC  # one request is one transaction
     plan = build_plan(
         project=deps.options.project,
         folder=folder,
         history=history,
-        strategy=request.strategy,
+        strategy=strategy,
         include_all=request.include_all,
         until=request.until,
         checks=checks,
@@ -56,6 +59,10 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
     left = Left(server_major=server_major, catalog=catalog, history=tuple(row.version for row in history))
     if found := await find_drift(deps, left):
         plan = plan.model_copy(update={"findings": (*plan.findings, *found)})
+    if deps.options.via_api:
+        from agent.core.via_api import planned  # noqa: PLC0415 - few need it
+
+        plan = planned(plan, request.strategy, runbook, limit_s=deps.options.via_api_limit_s)
     return plan if runbook is None else _with_runbook(plan, runbook, volume, {one.version for one in folder.migrations})
 
 

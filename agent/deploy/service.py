@@ -26,13 +26,13 @@ from agent.deploy.api_checks import not_ready
 from agent.deploy.archive import load_manifest
 from agent.deploy.aside import restore_aside
 from agent.deploy.backup import take_backup
+from agent.deploy.checklist import checklist
 from agent.deploy.checks import read_values, run_checks
 from agent.deploy.deps import Deps, take_lock
 from agent.deploy.emitter import Emit
 from agent.deploy.events import read_events
 from agent.deploy.late import Guard, keep_late
 from agent.deploy.plan import make_plan
-from agent.deploy.preflight import run_preflight
 from agent.deploy.restore import restore_in_place
 from agent.deploy.salvage import new_id
 from agent.deploy.snapshot import application_schemas, exported, read_history, take_snapshot
@@ -308,14 +308,15 @@ async def doctor(deps: Deps, more: Sequence[Finding]) -> list[Finding]:
         more: what bootstrap has found already (settings, store).
     """
     found = list(more)
-    for name, probe in (
+    probes = (
         ("migrations", _migrations),
         ("runbook", _runbook),
         ("platform", _platform),
         ("database", _database),
         ("tools", _tools),
         ("backups", _backups),
-    ):
+    )
+    for name, probe in probes[:4] if deps.options.via_api else probes:
         try:
             found.append(Finding(code=f"doctor.{name}", severity=Severity.INFO, message=await probe(deps)))
         except PlatformError as error:
@@ -337,24 +338,9 @@ async def _checklist(deps: Deps) -> list[Finding]:
     runbook = await asyncio.to_thread(deps.read_runbook)
     async with deps.target.session(purpose="doctor") as session:
         plan = await make_plan(session, deps, DeployRequest(project=deps.options.project), runbook)
-        checklist = await run_preflight(
-            session=session,
-            target=deps.target,
-            tools=deps.tools,
-            objects=deps.objects,
-            plan=plan,
-            runbook=runbook,
-            clock=deps.clock,
-            http=deps.http,
-            api=deps.api,
-            tls_missing=deps.options.tls_missing,
-            platform=deps.platform,
-            ref=deps.options.ref,
-            platform_required=deps.options.platform_required,
-            emit=lambda _: None,
-        )
+        found = await checklist(deps, session, plan, runbook, lambda _: None)
     phases = {"preflight", "final", *(f"migration:{one.migration.version}" for one in plan.scripts)}
-    return [*plan.findings, *checklist, *await not_ready(deps.api, runbook, phases)]
+    return [*plan.findings, *found, *await not_ready(deps.api, runbook, phases)]
 
 
 async def _migrations(deps: Deps) -> str:

@@ -15,22 +15,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from agent.core.models import CheckResult, EventKind, Failure, NewEvent, Severity, Snapshot, Strategy
+from agent.core.models import EventKind, Failure, NewEvent, Severity, Snapshot, Strategy
 from agent.core.planning import Plan
 from agent.core.runbook import Runbook
 from agent.core.states import FINAL, Move, State
 from agent.core.units import count
 from agent.deploy import advisors, api_checks, from_backup, from_platform, ladder, platform_watch
 from agent.deploy.backup import take_backup
-from agent.deploy.checking import after_commit, check, tally
-from agent.deploy.checks import collect_metrics
+from agent.deploy.checking import after_commit, check, collect, what_was_checked
+from agent.deploy.checklist import checklist
 from agent.deploy.deps import Deps, Run, Stop, failure_of, watch_cancel
 from agent.deploy.drift import tell_changes
 from agent.deploy.emitter import Emitter
-from agent.deploy.events import read_events
 from agent.deploy.migrate import migrate
 from agent.deploy.plan import make_plan
-from agent.deploy.preflight import run_preflight
 from agent.deploy.sending import with_hints
 from agent.deploy.snapshot import application_schemas, exported, take_snapshot
 from agent.deploy.soak import soak
@@ -113,7 +111,7 @@ async def _guarded(run: Run, state: State) -> State:
     """Run a step; whatever goes wrong in it takes the way that the state has for failures."""
     try:
         await _recall(run)
-        return await _STEPS[state](run)
+        return await _steps(run)[state](run)
     except Stop as stop:
         failure = stop.failure
     except (StoreError, StateError):
@@ -202,22 +200,7 @@ async def _preflight(run: Run) -> State:
     await deps.store.put_evidence(run.deploy_id, "plan", plan.model_dump_json(exclude_defaults=True))
     findings = [*plan.findings]
     if not any(one.severity is Severity.ERROR for one in findings) and plan.scripts:
-        findings += await run_preflight(
-            session=session,
-            target=deps.target,
-            tools=deps.tools,
-            objects=deps.objects,
-            plan=plan,
-            runbook=runbook,
-            clock=deps.clock,
-            http=deps.http,
-            api=deps.api,
-            tls_missing=deps.options.tls_missing,
-            platform=deps.platform,
-            ref=deps.options.ref,
-            platform_required=deps.options.platform_required,
-            emit=run.emitter.put,
-        )
+        findings += await checklist(deps, session, plan, runbook, run.emitter.put)
     if plan.scripts and not any(one.severity is Severity.ERROR for one in findings):
         phases = {"preflight", "final", *(f"migration:{one.migration.version}" for one in plan.scripts)}
         findings += await api_checks.not_ready(deps.api, runbook, phases)
@@ -328,32 +311,10 @@ async def _verify(run: Run) -> State:
     await platform_watch.judge(run, watch)
     if soaked := await soak(run, watch):
         session = await run.clean_session()
-    await _measure(run, session)
+    await collect(run, session)
     await tell_changes(run, session)
     await ladder.clean_up(run, succeeded=True)
-    return await run.move(State.VERIFY, Move.PASSED, f"{await _what_was_checked(run)}{soaked}")
-
-
-async def _what_was_checked(run: Run) -> str:
-    """The outcome of the deploy's checks, each counted once with its last result."""
-    if run.runbook is None:
-        return "there is no runbook, so nothing was checked"
-    if not any(run.runbook.check_ids()):
-        return "the runbook has no checks, so nothing was checked"
-    await run.emitter.flush()
-    events = await read_events(run.deps.store, run.deploy_id)
-    told = [CheckResult.model_validate(event.data) for event in events if event.kind is EventKind.CHECK]
-    return tally({(one.phase, one.id): one for one in told}.values())
-
-
-async def _measure(run: Run, session: Session) -> None:
-    """The runbook's metrics: evidence, never a reason to fail."""
-    if run.runbook is None:
-        return
-    for name, labels, value in await collect_metrics(
-        session, run.runbook.metrics, emit=run.emitter.put, clock=run.deps.clock
-    ):
-        run.emitter.emit(EventKind.METRIC, f"{name} {value}", name=name, labels=labels, value=value)
+    return await run.move(State.VERIFY, Move.PASSED, f"{await what_was_checked(run)}{soaked}")
 
 
 async def _roll_back(run: Run) -> State:
@@ -417,6 +378,16 @@ _STEPS: Mapping[State, Callable[[Run], Awaitable[State]]] = {
     State.ROLLING_BACK: _roll_back,
     State.RESTORING: _restore,
 }
+
+
+def _steps(run: Run) -> Mapping[State, Callable[[Run], Awaitable[State]]]:
+    if not run.deps.options.via_api:
+        return _STEPS
+    from agent.deploy import via_api  # noqa: PLC0415 - few need it
+
+    return {**_STEPS, **via_api.STEPS}
+
+
 _BEFORE = frozenset({State.QUEUED, State.PREFLIGHT, State.SNAPSHOT, State.BACKUP})
 _FORWARD = frozenset(
     {

@@ -38,6 +38,7 @@ class Section(BaseModel):
 class DeploySettings(Section):
     """How migrations are applied.
 
+    `via`: over a connection to the database, or, where the network allows none, over the Management API alone.
     `lock_timeout_s`: how long a statement waits for a lock before its file is rolled back and tried again;
     `lock_attempts`: how often in all. `statement_timeout_s`: 0 means none. `schemas`: what snapshot and backup cover;
     empty means every schema of the application. `cancel_grace_s`: how long `serve`, when it is stopped, waits for a
@@ -50,6 +51,7 @@ class DeploySettings(Section):
     """
 
     strategy: Strategy = Strategy.AUTO
+    via: Literal["database", "api"] = "database"
     lock_timeout_s: Seconds = Field(default=4.0, gt=0)
     lock_attempts: int = Field(default=6, ge=1, le=1000)
     statement_timeout_s: Seconds = 0.0
@@ -512,6 +514,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "platform.token is set, and database_url does not say which project it is: set platform.ref"
             )
+        if self.deploy.via == "api" and not (self.platform.token and self.platform_ref):
+            raise ValueError("deploy.via api needs platform.token and platform.ref")
         return self
 
     @model_validator(mode="after")

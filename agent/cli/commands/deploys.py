@@ -198,6 +198,8 @@ def _database(ui: Ui) -> str:
     from urllib.parse import urlsplit
 
     settings = ui.settings()
+    if settings.deploy.via == "api":
+        return f"project {settings.platform_ref}, over the Management API"
     if settings.database_url is None and settings.platform.login_role:
         return f"project {settings.platform_ref}, by its session pooler"
     parts = urlsplit(settings.require_database_url().get_secret_value())
