@@ -117,7 +117,7 @@ async def _migrate(run: Run) -> State:
             await _send(run, scripts)
     applied(run, scripts, began)
     for phase, one in _early(run):
-        run.emitter.put(check_event(_result(one, phase, Verdict.PASSED, "it held before COMMIT"), run.deps.clock))
+        run.emitter.put(check_event(_result(run, one, phase, Verdict.PASSED, "it held before COMMIT"), run.deps.clock))
     return await run.move(State.MIGRATE, Move.APPLIED, f"{len(scripts)} applied in one request")
 
 
@@ -280,7 +280,7 @@ def _refused(run: Run, scripts: Sequence[Script], error: StatementError) -> Fail
         phase, _, id_ = error.message.partition(" ")
         for told, one in _early(run):
             if (told, one.id) == (phase, id_):
-                result = _result(one, phase, Verdict.FAILED, error.detail)
+                result = _result(run, one, phase, Verdict.FAILED, error.detail)
                 run.emitter.put(check_event(result, run.deps.clock))
                 return failed_check(run, [result])
     if error.sqlstate in _CODES:
@@ -383,14 +383,15 @@ def _early(run: Run) -> list[tuple[str, Check]]:
     return found + [("final", one) for one in _inside(run, run.runbook.checks if run.runbook else ())]
 
 
-def _result(one: Check, phase: str, verdict: Verdict, observed: str) -> CheckResult:
+def _result(run: Run, one: Check, phase: str, verdict: Verdict, observed: str) -> CheckResult:
+    condition = inside(one, _values(run))
     return CheckResult(
         id=one.id,
         title=one.title,
         phase=phase,
         verdict=verdict,
         severity=one.severity,
-        expected="; ".join([*(one.expect.that or ()), *(one.expect.every or ())]) if one.expect else "",
+        expected=condition.words if condition else "",
         observed=observed,
         hint=one.hint,
         seconds=0.0,

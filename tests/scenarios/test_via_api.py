@@ -18,6 +18,7 @@ from agent.deploy.workflow import run_deploy
 from agent.errors import PlatformError, TargetError
 from agent.settings import Settings
 from tests.conftest import TEMPLATE
+from tests.interop.peer import Cli
 from tests.simulator import Platform, simulating
 from tests.support.aside import run_aside
 from tests.support.deploying import Outcome, PlainCtx, deploy, make_settings, write_migrations
@@ -109,6 +110,16 @@ async def test_all_goes_in_one_request_and_the_history_is_what_a_connection_woul
     assert len(platform.called(QUERY)) == 1  # nothing was pending
 
 
+async def test_the_real_cli_agrees_with_the_history(database, settings, tmp_path, supabase_cli):
+    assert (await run(settings)).state == "succeeded"
+    (tmp_path / "project").mkdir()
+    cli = Cli(binary=supabase_cli, url=database.url, project=tmp_path / "project")
+    cli.write(GOOD)
+    listed = cli.run("migration", "list").data["migrations"]
+    assert [(row["local"], row["remote"]) for row in listed] == [(one[:14], one[:14]) for one in GOOD]
+    assert cli.run("db", "push", "--dry-run").code == 0
+
+
 async def test_a_later_deploy_sees_no_drift_and_adds_to_the_history(database, settings, tmp_path):
     assert (await run(settings)).state == "succeeded"
     write_migrations(
@@ -147,7 +158,9 @@ async def test_checks_are_judged_before_commit(database, settings, platform, goo
     runbook(settings, snapshot + CHECK.format(expect=bad))
     outcome = await run(settings)
     assert (outcome.state, outcome.deploy.failure.code) == ("rolled_back", "check.failed"), outcome.why
-    assert '{"notes":2}' in outcome.deploy.failure.message
+    [failed] = outcome.of("check")
+    assert failed.data["observed"] == '{"notes":2}'
+    assert failed.data["expected"]
     assert notes(database) is None
     runbook(settings, snapshot + CHECK.format(expect=good))
     outcome = await run(settings)
