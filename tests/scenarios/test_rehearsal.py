@@ -235,3 +235,24 @@ def test_whose_branches_are_left_behind(tmp_path):
         branch("deploy-agent-rehearsal-by-hand"),
     ]
     assert [one.name for one in left_behind(known, mine, now)] == [known[2].name, known[4].name]
+
+
+async def test_deleting_goes_on_however_often_somebody_interrupts():
+    begun, go, done = asyncio.Event(), asyncio.Event(), []
+
+    async def work() -> None:
+        begun.set()
+        await go.wait()
+        done.append(True)
+
+    task = asyncio.create_task(rehearsal._surely(work()))
+    await begun.wait()
+    for _ in range(3):
+        task.cancel()
+        await asyncio.wait([task], timeout=0)
+        await asyncio.wait([asyncio.create_task(asyncio.sleep(0))])
+    assert not task.done()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == [True]
