@@ -111,7 +111,6 @@ async def run_preflight(
             _look_at_platform(
                 platform, target, clock, ref=ref, address=address, major=major, required=platform_required
             ),
-            _attempt("a second connection", _connect_again(target), pass_on=True),
             _attempt("the tools", _look_at_tools(tools, major), pass_on=True),
             _attempt("the backup target", _look_at_target(objects, clock), pass_on=True),
         )
@@ -119,6 +118,7 @@ async def run_preflight(
             answers: dict[str, Rows] = {}
             for question in questions(schemas, limits):
                 findings += await _attempt(question.about, _ask(session, question, answers, limits))
+            findings += await _attempt("a second connection", _connect_again(target), pass_on=True)
             findings += await _attempt("rights on tables and schemas", _look_at_rights(session, plan))
             findings += await _attempt("space for the backup", _look_at_space(session, objects, schemas))
             findings += [one for found in await beside for one in found]

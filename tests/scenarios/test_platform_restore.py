@@ -20,6 +20,7 @@ from agent.core.models import Failure
 from agent.core.platform import ACTIVE_HEALTHY
 from agent.core.salvage import Wishes
 from agent.deploy.salvage_service import Salvages
+from agent.edges import management_api_budget
 from agent.edges.embedded import EmbeddedPostgres
 from agent.errors import PlatformError
 from agent.report.view import deploy_view
@@ -100,13 +101,16 @@ class World:
 
 
 @pytest.fixture
-def world(own: EmbeddedPostgres, simulated: Platform, tmp_path: Path) -> Iterator[World]:
+def world(
+    own: EmbeddedPostgres, simulated: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
     run_aside(own.drop_database(NAME))
     run_aside(own.create_database(NAME, template="template"))
     psql(own.admin_url(NAME), f"set role postgres; {BASE.replace('insert into auth', 'reset role; insert into auth')}")
     write_migrations(tmp_path, BAD)
     simulated.restore_points = False
     simulated.calls.clear()
+    monkeypatch.setattr(management_api_budget, "_budgets", {})  # a minute's requests are not this test's alone
     yield World(
         platform=simulated,
         place=Place(
@@ -240,15 +244,22 @@ async def test_a_request_that_failed_and_had_no_effect_calls_a_person(world: Wor
 
 
 @pytest.mark.parametrize(
-    ("script", "code", "said"),
+    ("script", "code", "said", "options"),
     [
-        ("stuck", "restore.platform_stuck", "the project's status is RESTORING. Please finish or cancel it."),
-        ("failed", "restore.platform_failed", "RESTORE_FAILED"),
+        (
+            "stuck",
+            "restore.platform_stuck",
+            "the project's status is RESTORING. Please finish or cancel it.",
+            replace(QUICK, deadline_s=1.0),
+        ),
+        ("failed", "restore.platform_failed", "RESTORE_FAILED", QUICK),
     ],
 )
-async def test_a_restore_that_does_not_end_well_calls_a_person(world: World, script: Any, code: str, said: str) -> None:
+async def test_a_restore_that_does_not_end_well_calls_a_person(
+    world: World, script: Any, code: str, said: str, options: Any
+) -> None:
     world.platform.script_restores(script)
-    outcome = await run(world.place, targeted_restore=False, options=replace(QUICK, begin_s=0.5, deadline_s=1.0))
+    outcome = await run(world.place, targeted_restore=False, options=options)
     failure = gave_up(outcome)
     assert failure.code == code
     assert said in failure.hint

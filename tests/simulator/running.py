@@ -132,7 +132,13 @@ class _Thread(threading.Thread):
         application = Server(self._platform)
         server = _Uvicorn(
             uvicorn.Config(
-                application, log_level="critical", lifespan="off", http="h11", timeout_graceful_shutdown=1, ws="none"
+                application,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                http="h11",
+                timeout_graceful_shutdown=1,
+                ws="none",
             )
         )
         application.uvicorn_server = server
