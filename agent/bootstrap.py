@@ -404,7 +404,7 @@ def _telemetry(settings: Settings) -> Iterator[Tracer | None]:
 
 def volume_mark(settings: Settings) -> str:
     """Eight characters that tell this agent on its volume from all others."""
-    return hashlib.sha256(_executor(settings).encode()).hexdigest()[:8]
+    return hashlib.sha256(_executor(settings).partition("#")[0].encode()).hexdigest()[:8]
 
 
 def _executor(settings: Settings) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,6 +65,9 @@ class Idle:
 
     async def start(self, deploy_id: str, *, attempt: int = 0) -> None:
         raise AssertionError
+
+    async def reap(self, deploy_ids: Collection[str]) -> list[str]:
+        return []
 
     async def unfinished(self) -> set[str]:
         return set()
