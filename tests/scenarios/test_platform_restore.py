@@ -280,6 +280,7 @@ async def ended(world: World) -> None:
 
 async def test_another_moment_is_not_taken_for_the_right_one(world: World) -> None:
     world.platform.script_restores(shift_s=-1)
+    psql(world.url, "select pg_sleep(2)")  # a second before the deploy this test's database has to be there
     psql(world.url, "insert into public.notes values (5, 'x')")
     outcome = await run(world.place, targeted_restore=False)
     assert gave_up(outcome).code == "restore.platform_moment"
