@@ -72,11 +72,12 @@ class Lookout:
             await queue(self._deps, request)
 
     async def _look(self) -> None:
-        self.plan = self.slots = None
+        plan: Plan | None = None
+        slots: tuple[Slot, ...] | None = None
         try:
             async with self._deps.target.session(purpose="plan") as session:
-                self.slots = await _slots(session)
-                self.plan = await make_plan(session, self._deps, self._request, self._deps.read_runbook())
+                slots = await _slots(session)
+                plan = await make_plan(session, self._deps, self._request, self._deps.read_runbook())
         except TargetError as error:
             self._remember("target", ok=False, message=error.message)
             self.conditions.pop("plan", None)
@@ -85,16 +86,18 @@ class Lookout:
             self._remember("target", ok=True, message=f"{self._deps.target.label} answers")
             self._remember("plan", ok=False, message=error.message)
             return
+        finally:  # what was found last stays until more is known: metrics must not flicker
+            self.plan, self.slots = plan, slots
         self._remember("target", ok=True, message=f"{self._deps.target.label} answers")
-        errors = [one.message for one in self.plan.findings if one.severity is Severity.ERROR]
-        self._remember("plan", ok=not errors, message=errors[0] if errors else f"{len(self.plan.scripts)} pending")
-        if self.plan.fingerprint != self._reported:
-            self._reported = self.plan.fingerprint
+        errors = [one.message for one in plan.findings if one.severity is Severity.ERROR]
+        self._remember("plan", ok=not errors, message=errors[0] if errors else f"{len(plan.scripts)} pending")
+        if plan.fingerprint != self._reported:
+            self._reported = plan.fingerprint
             pending = self.pending or ()
             span = {"first": min(pending, default=""), "last": max(pending, default="")}
             self._report(
                 "plan changed",
-                {"pending": len(pending), **span, "strategy": str(self.plan.strategy), "errors": errors},
+                {"pending": len(pending), **span, "strategy": str(plan.strategy), "errors": errors},
             )
 
     async def _tried(self, deploy: Deploy, plan: Plan) -> bool:
