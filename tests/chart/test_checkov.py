@@ -1,4 +1,8 @@
-"""checkov's policies over everything that the chart renders. `make policy` runs it; CI has test_policies."""
+"""checkov's policies over everything that the chart renders.
+
+`make policy` runs it in an environment of its own, of about a hundred packages; so does the workflow, after `.ci/run`,
+which has the policies that matter most as plain asserts (test_policies).
+"""
 
 from __future__ import annotations
 

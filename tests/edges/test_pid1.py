@@ -93,19 +93,21 @@ sys.exit(40 if signal.sigtimedwait([signal.SIGINT], 0.3) is None else 1)
 def test_what_dies_without_a_parent_is_collected(unshare: list[str]) -> None:
     script = """
 reading, writing = os.pipe()
+held, release = os.pipe()
 middle = os.fork()
 if middle == 0:
     orphan = os.fork()
     if orphan:
         os.write(writing, str(orphan).encode())
         os._exit(0)
-    while os.getppid() != 1:
-        time.sleep(0.01)
+    os.close(release)
+    os.read(held, 1)
     os._exit(0)
 orphan = os.read(reading, 20).decode()
-os.waitpid(middle, 0)
+os.waitpid(middle, 0)  # from here on process 1 is the orphan's parent
+os.close(release)
 print('begun', flush=True)
-while os.path.exists(f'/proc/{orphan}'):  # for good, if nobody collects it
+while os.path.exists(f'/proc/{orphan}'):  # for good, if process 1 does not collect it; it tells nobody that it has
     time.sleep(0.01)
 """
     with first_process(unshare, f"exec({script!r})") as (process, _):

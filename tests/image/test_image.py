@@ -152,7 +152,7 @@ def wanted(name: str) -> set[str]:
     return {each for each, _ in seen}
 
 
-@pytest.mark.skipif(not os.environ.get("IMAGE_TWICE"), reason="builds once more: set IMAGE_TWICE=1")
+@pytest.mark.skipif(not os.environ.get("IMAGE_TWICE"), reason="builds once more, as a release does: set IMAGE_TWICE=1")
 def test_two_builds_give_the_same_layers(engine: Engine) -> None:
     other = "localhost/second:latest"
     engine.build(other)
@@ -287,8 +287,8 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-# Leaves an orphan to process 1, which ends only then; waits for it to be collected, in vain for at most 30 s; then
-# tells all processes.
+# Leaves an orphan to process 1, which ends only then; waits for it to be collected, for good if it is not; then tells
+# all processes.
 PROCESSES = """
 import json, os, pathlib, time
 
@@ -297,20 +297,20 @@ def facts(pid):
     return {name: value.split()[0] for name, value in lines if value.strip()}
 
 reading, writing = os.pipe()
+held, release = os.pipe()
 middle = os.fork()
 if middle == 0:
     orphan = os.fork()
     if orphan == 0:
-        while os.getppid() == middle or os.getppid() not in (0, 1):
-            time.sleep(0.01)
+        os.close(release)
+        os.read(held, 1)
         os._exit(0)
     os.write(writing, str(orphan).encode())
     os._exit(0)
 orphan = os.read(reading, 20).decode()
-os.waitpid(middle, 0)
-for _ in range(600):
-    if not os.path.exists(f'/proc/{orphan}'):
-        break
+os.waitpid(middle, 0)  # from here on process 1 is the orphan's parent
+os.close(release)
+while os.path.exists(f'/proc/{orphan}'):  # process 1 tells nobody that it has collected it
     time.sleep(0.05)
 found = []
 for each in pathlib.Path('/proc').glob('[0-9]*'):

@@ -11,6 +11,19 @@ from pathlib import Path
 from typing import Any
 
 
+def environment(home: Path) -> dict[str, str]:
+    """Without telemetry, update notice or the user's settings."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "SUPABASE_HOME": str(home),
+        "SUPABASE_TELEMETRY_DISABLED": "1",
+        "DO_NOT_TRACK": "1",
+        "SUPABASE_NO_UPDATE_NOTIFIER": "1",
+        "NO_COLOR": "1",
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What one run said: `data` is its JSON, `notes` what it wrote for people."""
@@ -49,15 +62,7 @@ class Cli:
         finished = subprocess.run(
             [self.binary, *arguments, "--yes", "--agent=no", "--output-format=json", f"--remote={self.url}"],
             cwd=self.project,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(home),
-                "SUPABASE_HOME": str(home),
-                "SUPABASE_TELEMETRY_DISABLED": "1",
-                "DO_NOT_TRACK": "1",
-                "SUPABASE_NO_UPDATE_NOTIFIER": "1",
-                "NO_COLOR": "1",
-            },
+            env=environment(home),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -9,9 +9,7 @@ TLD"), which an address has not. `127.21554` is both: to the CLI a domain, to th
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +17,13 @@ from pathlib import Path
 import pytest
 
 from agent.edges.embedded import EmbeddedPostgres
+from tests.interop.peer import environment
 from tests.simulator import Platform, simulating
 from tests.simulator.pooler import SessionPooler
 from tests.support import oracle
-from tests.support.aside import run_aside
 from tests.support.needs import cannot_run
+from tests.support.own_server import own_server
+from tests.support.seconds import next_second
 
 POOLER_HOST = "127.21554"
 POOLER_ADDRESS = "127.0.84.50"
@@ -42,16 +42,10 @@ class Redirected:
         finished = subprocess.run(
             [self.binary, *arguments, "--yes", "--agent=no", f"--workdir={self.home}"],
             cwd=self.home,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(self.home),
-                "SUPABASE_HOME": str(self.home),
+            env=environment(self.home)
+            | {
                 "SUPABASE_ACCESS_TOKEN": self.platform.token,
                 "SUPABASE_PROFILE": str(self.home / "profile.yaml"),
-                "SUPABASE_TELEMETRY_DISABLED": "1",
-                "DO_NOT_TRACK": "1",
-                "SUPABASE_NO_UPDATE_NOTIFIER": "1",
-                "NO_COLOR": "1",
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -74,13 +68,8 @@ class Redirected:
 @pytest.fixture(scope="module")
 def own() -> Iterator[EmbeddedPostgres]:
     """A server whose databases may all go back."""
-    postgres = EmbeddedPostgres()
-    run_aside(postgres.start())
-    try:
-        run_aside(postgres.bootstrap_supabase("postgres"))
+    with own_server("postgres") as postgres:
         yield postgres
-    finally:
-        run_aside(postgres.stop())
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +94,7 @@ def test_it_lists_backups_and_restores_to_a_second(cli: Redirected) -> None:
     url = cli.platform.project.url()
     assert cli.json("backups", "list", cli.remote)["pitr_enabled"] is True
     oracle.psql(url, "CREATE TABLE notes (word text); INSERT INTO notes VALUES ('before')")
-    second = int(time.time()) + 1
-    while time.time() < second + 0.05:
-        time.sleep(0.01)  # the clock is what is waited for
+    second = next_second()
     oracle.psql(url, "INSERT INTO notes VALUES ('after')")
     cli.run("backups", "restore", "-t", str(second), cli.remote)
     while cli.json("projects", "list")[0]["status"] != "ACTIVE_HEALTHY":
@@ -119,9 +106,10 @@ def test_it_makes_and_lists_branches(cli: Redirected) -> None:
     cli.run("branches", "create", "trial", cli.remote)
     found = {one["name"]: one for one in cli.json("branches", "list", cli.remote)}
     assert set(found) == {"main", "trial"}
-    while (made := {one.name: one for one in cli.platform.branches.values()}["trial"]).status != "FUNCTIONS_DEPLOYED":
-        assert not made.status.endswith("FAILED")
-        time.sleep(0.05)  # the branch is being made
+    while (status := found["trial"]["status"]) != "FUNCTIONS_DEPLOYED":
+        assert not status.endswith("FAILED")
+        found = {one["name"]: one for one in cli.json("branches", "list", cli.remote)}
+    [made] = [one for one in cli.platform.branches.values() if one.name == "trial"]
     assert oracle.psql(made.project.url(), "SELECT 1") == "1"
     cli.run("branches", "delete", "trial", cli.remote)
     assert [one["name"] for one in cli.json("branches", "list", cli.remote)] == ["main"]

@@ -28,7 +28,9 @@ from tests.simulator import Platform, simulating
 from tests.support.aside import run_aside
 from tests.support.deploying import Outcome, make_settings, until_told, write_migrations
 from tests.support.oracle import psql, rows, schema_dump
+from tests.support.own_server import own_server
 from tests.support.platform_deploys import QUICK, Place, run, start
+from tests.support.seconds import next_second
 
 PITR, UNDO = "v1-restore-pitr-backup", "v1-undo"
 NAME = "project"
@@ -49,15 +51,9 @@ BAD = {
 @pytest.fixture(scope="module")
 def own() -> Iterator[EmbeddedPostgres]:
     """A server that may go back as a whole."""
-    postgres = EmbeddedPostgres()
-    run_aside(postgres.start())
-    try:
-        run_aside(postgres.create_database("template"))
-        run_aside(postgres.bootstrap_supabase("template"))
+    with own_server() as postgres:
         run_aside(postgres.create_database(NAME, template="template"))
         yield postgres
-    finally:
-        run_aside(postgres.stop())
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +276,8 @@ async def ended(world: World) -> None:
 
 async def test_another_moment_is_not_taken_for_the_right_one(world: World) -> None:
     world.platform.script_restores(shift_s=-1)
-    psql(world.url, "select pg_sleep(2)")  # a second before the deploy this test's database has to be there
+    for _ in range(2):
+        next_second()  # a second before the deploy this test's database is there
     psql(world.url, "insert into public.notes values (5, 'x')")
     outcome = await run(world.place, targeted_restore=False)
     assert gave_up(outcome).code == "restore.platform_moment"

@@ -15,6 +15,7 @@ from agent.local_agent import open_agent
 from tests.support.aside import run_aside
 from tests.support.deploying import deploy, make_settings, write_migrations
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
+from tests.support.own_server import own_server
 
 READER, DEPLOYER, PASSWORD = "deploy_agent_reader", "deploy_agent", "of-the-test-roles"
 APPLICATION = """
@@ -46,11 +47,7 @@ DAMAGE = {
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[EmbeddedPostgres]:
     """Of its own: roles belong to the whole server."""
-    server = EmbeddedPostgres()
-    run_aside(server.start())
-    try:
-        run_aside(server.create_database("template"))
-        run_aside(server.bootstrap_supabase("template"))
+    with own_server() as server:
         psql(server.url("template"), APPLICATION)
         for _ in range(2):  # may be run again
             psql(server.url("template"), "\\set schemas public,shop\n" + script("deployer"))
@@ -58,8 +55,6 @@ def cluster() -> Iterator[EmbeddedPostgres]:
         for role in (READER, DEPLOYER):
             psql(server.url("template"), f"alter role {role} password '{PASSWORD}'")
         yield server
-    finally:
-        run_aside(server.stop())
 
 
 def script(name: str) -> str:

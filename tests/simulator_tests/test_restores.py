@@ -13,18 +13,15 @@ from agent.edges.embedded import EmbeddedPostgres
 from tests.simulator import Platform, simulating
 from tests.support import oracle
 from tests.support.aside import run_aside
+from tests.support.own_server import own_server
+from tests.support.seconds import next_second
 
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[EmbeddedPostgres]:
     """A server whose databases may all go back."""
-    postgres = EmbeddedPostgres()
-    run_aside(postgres.start())
-    try:
-        run_aside(postgres.bootstrap_supabase("postgres"))
+    with own_server("postgres") as postgres:
         yield postgres
-    finally:
-        run_aside(postgres.stop())
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +64,6 @@ def notes(platform: Platform) -> None:
     oracle.psql(platform.project.url(), "DROP TABLE IF EXISTS notes; CREATE TABLE notes (word text)")
 
 
-def _next_second() -> int:
-    """The second that has just begun: what was committed before is older than it, what comes after is younger."""
-    second = int(time.time()) + 1
-    while time.time() < second + 0.05:
-        time.sleep(0.01)  # the clock is what is waited for
-    return second
-
-
 def _until(project: httpx.Client, status: str) -> list[str]:
     seen = []
     while True:
@@ -92,16 +81,16 @@ def _restore(project: httpx.Client, second: int) -> None:
 
 def test_goes_back_to_the_second_and_from_there_to_any_other(platform, project, notes) -> None:
     _write(platform, "a")
-    first = _next_second()
+    first = next_second()
     _write(platform, "b")
-    second = _next_second()
+    second = next_second()
     _write(platform, "c")
     platform.script_restores(polls=2)
     _restore(project, second)
     assert set(_until(project, "ACTIVE_HEALTHY")[:-1]) == {"RESTORING"}
     assert _read(platform) == ["a", "b"]
     _write(platform, "d")
-    third = _next_second()
+    third = next_second()
     for moment, expected in ((first, ["a"]), (third, ["a", "b", "d"]), (second, ["a", "b"])):
         _restore(project, moment)
         _until(project, "ACTIVE_HEALTHY")
@@ -137,7 +126,7 @@ def test_a_daily_backup_is_restored_by_its_id(platform, project, notes) -> None:
 
 def test_nobody_gets_in_meanwhile(platform, project, notes) -> None:
     platform.script_restores("stuck")
-    _restore(project, _next_second())
+    _restore(project, next_second())
     assert project.get("").json()["status"] == "RESTORING"
     while (project.post("/database/query", json={"query": "SELECT 1"})).status_code != 544:
         time.sleep(0.02)  # the server is being stopped
@@ -152,7 +141,7 @@ def test_nobody_gets_in_meanwhile(platform, project, notes) -> None:
 
 def test_a_failed_restore_says_so(platform, project, notes) -> None:
     platform.script_restores("failed")
-    _restore(project, _next_second())
+    _restore(project, next_second())
     _until(project, "RESTORE_FAILED")
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(platform.project.url())
@@ -160,9 +149,9 @@ def test_a_failed_restore_says_so(platform, project, notes) -> None:
 
 def test_the_wrong_moment_and_a_late_status_can_be_had(platform, project, notes) -> None:
     _write(platform, "a")
-    moment = _next_second()
+    moment = next_second()
     _write(platform, "b")
-    _next_second()
+    next_second()
     platform.script_restores(shift_s=1, late_polls=2, polls=1)
     _restore(project, moment)
     assert [project.get("").json()["status"] for _ in range(2)] == ["ACTIVE_HEALTHY"] * 2
@@ -176,7 +165,7 @@ def test_what_cannot_be_restored_is_refused_or_fails(platform, project, notes) -
     window = project.get("/database/backups").json()["physical_backup_data"]
     assert window["earliest_physical_backup_date_unix"] <= window["latest_physical_backup_date_unix"] + 1
     oracle.psql(platform.project.url("supabase_admin"), "SELECT pg_create_logical_replication_slot('s', 'pgoutput')")
-    _restore(project, _next_second())
+    _restore(project, next_second())
     _until(project, "RESTORE_FAILED")
     platform.project.addons.discard("pitr_7")
     answer = project.post("/database/backups/restore-pitr", json={"recovery_time_target_unix": 1})
