@@ -63,11 +63,10 @@ class Table:
     late: tuple[Key, ...] = ()
 
     @property
-    def moves(self) -> tuple[str, ...]:
-        """SQL that brings it to its place, with keys and indexes."""
+    def places(self) -> dict[str, str]:
+        """Where it is and where it belongs, as sql/restore/ahead_move.sql calls them."""
         schema, own = _QUALIFIED.fullmatch(self.name).groups()  # type: ignore[union-attr]  # a qualified name is one
-        bare = self.alias.partition(".")[2]
-        return (f"ALTER TABLE {self.alias} SET SCHEMA {schema}", f"ALTER TABLE {schema}.{bare} RENAME TO {own}")
+        return {"alias": self.alias, "bare": self.alias.partition(".")[2], "schema": schema, "own": own}
 
     @property
     def parents(self) -> set[int]:

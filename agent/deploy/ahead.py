@@ -7,61 +7,56 @@ that the restore's own transaction makes those tables itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent import sql
 from agent.core import ahead as core
 from agent.core.archive_list import Entry, as_listing
-from agent.core.backups import APPLICATION
 from agent.core.models import EventKind, Severity
 from agent.core.restore_failures import named
 from agent.core.units import count
-from agent.deploy.archive import BackupOptions
-from agent.deploy.carrying import beginning
-from agent.deploy.emitter import Emit, tell
-from agent.deploy.snapshot import backup_catalog
-from agent.errors import BackupError, StatementError
-from agent.ports import Clock, PgTools, Session, Target
+from agent.deploy.beside import together
+from agent.deploy.carrying import Carrying, beginning, script
+from agent.deploy.emitter import tell
+from agent.errors import StatementError
+from agent.ports import Session
 
 _DISK_FULL = "53100"
 
 
 @asynccontextmanager
 async def loaded_ahead(
-    order: Sequence[Entry],
-    *,
-    session: Session,
-    target: Target,
-    tools: PgTools,
-    folder: Path,
-    options: BackupOptions,
-    purpose: str,
-    clock: Clock,
-    emit: Emit,
+    order: Sequence[Entry], *, session: Session, carrying: Carrying, names: Mapping[int, str]
 ) -> AsyncIterator[list[core.Table]]:
     """Load the tables of a restore that are worth it and fit for it; those that were not moved are gone at the end.
 
     Args:
         order: the entries of the archive that the restore is of.
         session: outside a transaction.
-        folder: the backup's files.
+        carrying: what the restore is run with.
+        names: qualified names of tables, by the OIDs that they had.
 
     Raises:
         TargetError: `restore.server_disk_full`; the connection was lost.
     """
     await _remove(session)
-    tables = await _choose(order, session=session, tools=tools, folder=folder, options=options)
-    loading = _Loading(
-        target=target, tools=tools, folder=folder, options=options, purpose=purpose, clock=clock, emit=emit
-    )
+    tables = await _chosen(order, session, carrying, names)
     try:
-        yield tables if tables and await loading.run(session, tables) else []
+        yield tables if tables and await _loaded(tables, session, carrying) else []
     finally:
         if tables:
             await _remove(session)
+
+
+def move(table: core.Table) -> str:
+    """SQL that brings a table to its place."""
+    text = sql.load("restore/ahead_move")
+    for word, value in table.places.items():
+        text = text.replace(f"{{{word}}}", value)
+    return text
 
 
 async def _remove(session: Session) -> None:
@@ -69,22 +64,18 @@ async def _remove(session: Session) -> None:
         await session.run(row["statement"])
 
 
-async def _choose(
-    order: Sequence[Entry], *, session: Session, tools: PgTools, folder: Path, options: BackupOptions
+async def _chosen(
+    order: Sequence[Entry], session: Session, carrying: Carrying, names: Mapping[int, str]
 ) -> list[core.Table]:
+    least = carrying.options.ahead_bytes
     [how] = await session.rows(sql.load("restore/ahead_fit"))
-    if options.ahead_bytes is None or not how["fit"]:
+    if least is None or not how["fit"]:
         return []
-    sizes = await asyncio.to_thread(_sizes, folder / APPLICATION)
-    if not core.worth(order, sizes, least=options.ahead_bytes):
+    sizes = await asyncio.to_thread(_sizes, carrying.archive)
+    if not core.worth(order, sizes, least=least):
         return []
-    try:
-        catalog = await backup_catalog(folder)
-    except BackupError:  # of an earlier version of the agent, which kept none
-        return []
-    names = {item.objid: item.identity.removeprefix("relation:") for item in catalog.values() if item.kind == "table"}
-    text = await tools.script(folder / APPLICATION, as_listing(one for one in order if one.desc in core.KINDS))
-    return core.chosen(order, core.scripts(text), names, sizes, role=how["role"], least=options.ahead_bytes)
+    text = await carrying.tools.script(carrying.archive, as_listing(one for one in order if one.desc in core.KINDS))
+    return core.chosen(order, core.scripts(text), names, sizes, role=how["role"], least=least)
 
 
 def _sizes(archive: Path) -> dict[int, int]:
@@ -96,44 +87,45 @@ def _sizes(archive: Path) -> dict[int, int]:
     }
 
 
-@dataclass(kw_only=True)
+async def _loaded(tables: Sequence[core.Table], session: Session, carrying: Carrying) -> bool:
+    """All of it; False: it cannot be done, and nothing of it counts."""
+    begin, _ = await beginning(session, carrying.options)
+    share = session.bind(sql.load("restore/ahead_begin"), {"jobs": carrying.options.jobs})
+    loading = _Loading(
+        carrying=carrying,
+        begin=f"{begin}\n{share}",
+        free=asyncio.Semaphore(carrying.options.jobs),
+        there={one.entry.dump_id: asyncio.Event() for one in tables},
+    )
+    began = carrying.clock.now()
+    try:
+        await session.run_transaction([loading.begin, *(text for one in tables for text in one.make)])
+        await loading.run(tables)
+    except StatementError as error:
+        if error.sqlstate == _DISK_FULL:
+            raise named(error, left="Nothing was changed.") from error
+        message = f"tables could not be loaded ahead, so the restore makes them itself: {error.message}"
+        tell(carrying.emit, carrying.clock, EventKind.LOG, message, severity=Severity.WARNING)
+        return False
+    seconds = (carrying.clock.now() - began).total_seconds()
+    message = f"{count(len(tables), 'table')} loaded ahead of the restore in {seconds:.1f} s"
+    tell(carrying.emit, carrying.clock, EventKind.LOG, message)
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Loading:
-    """The work on the tables, `options.jobs` at a time."""
+    """The work on the tables. `begin`: SQL ahead of each transaction; `there`: by dump id, rows and keys are in."""
 
-    target: Target
-    tools: PgTools
-    folder: Path
-    options: BackupOptions
-    purpose: str
-    clock: Clock
-    emit: Emit
-    _begin: str = ""
-    _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
-    _there: dict[int, asyncio.Event] = field(default_factory=dict)
+    carrying: Carrying
+    begin: str
+    free: asyncio.Semaphore
+    there: Mapping[int, asyncio.Event]
 
-    async def run(self, session: Session, tables: Sequence[core.Table]) -> bool:
-        """All of it; False: it cannot be done, and nothing of it counts."""
-        begin, _ = await beginning(session, self.options)
-        share = session.bind(sql.load("restore/ahead_begin"), {"jobs": self.options.jobs})
-        self._begin = f"{begin}\n{share}"
-        self._free = asyncio.Semaphore(self.options.jobs)
-        self._there = {one.entry.dump_id: asyncio.Event() for one in tables}
-        began = self.clock.now()
-        try:
-            await session.run_transaction([self._begin, *(text for one in tables for text in one.make)])
-            await _together([self._table(one, tables) for one in tables])
-            for text in (key.sql for one in tables for key in one.late):  # each locks two tables: never two at once
-                await self._statement(text)
-        except StatementError as error:
-            if error.sqlstate == _DISK_FULL:
-                raise named(error, left="Nothing was changed.") from error
-            message = f"tables could not be loaded ahead, so the restore makes them itself: {error.message}"
-            tell(self.emit, self.clock, EventKind.LOG, message, severity=Severity.WARNING)
-            return False
-        seconds = (self.clock.now() - began).total_seconds()
-        message = f"{count(len(tables), 'table')} loaded ahead of the restore in {seconds:.1f} s"
-        tell(self.emit, self.clock, EventKind.LOG, message)
-        return True
+    async def run(self, tables: Sequence[core.Table]) -> None:
+        await together(self._table(one, tables) for one in tables)
+        for text in (key.sql for one in tables for key in one.late):  # each locks two tables: never two at once
+            await self._statement(text)
 
     async def _table(self, table: core.Table, tables: Sequence[core.Table]) -> None:
         """One table: its rows and what they are looked up by; then foreign keys to it, and its other indexes.
@@ -143,40 +135,25 @@ class _Loading:
         """
         number = table.entry.dump_id
         for parent in table.parents:
-            await self._there[parent].wait()
-        async with self._free:
-            await self.tools.restore(
-                archive=self.folder / APPLICATION,
+            await self.there[parent].wait()
+        async with self.free:
+            await self.carrying.tools.restore(
+                archive=self.carrying.archive,
                 listing=as_listing([table.rows]),
-                before=_script(self._begin, f"TRUNCATE {table.alias}"),
-                after=_script(*table.keys),
+                before=script(self.begin, sql.load("restore/ahead_empty").replace("{alias}", table.alias)),
+                after=script(*table.keys),
                 freeze=True,
                 into=(table.name, table.alias),
             )
             for text in (key.sql for child in tables for key in child.early if key.parent == number):
                 await self._run(text)
-        self._there[number].set()
-        await _together([self._statement(one) for one in table.indexes])
+        self.there[number].set()
+        await together(self._statement(one) for one in table.indexes)
 
     async def _statement(self, text: str) -> None:
-        async with self._free:
+        async with self.free:
             await self._run(text)
 
     async def _run(self, text: str) -> None:
-        async with self.target.session(purpose=self.purpose) as session:
-            await session.run_transaction([self._begin, text])
-
-
-def _script(*statements: str) -> str:
-    return "".join(f"{one.rstrip().rstrip(';')};\n" for one in statements)
-
-
-async def _together(work: Sequence[Coroutine[None, None, None]]) -> None:
-    """All at once; the first failure ends the others, and is told."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        async with self.carrying.target.session(purpose=self.carrying.purpose) as session:
+            await session.run_transaction([self.begin, text])

@@ -6,10 +6,9 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import agent
 from agent import sql
@@ -18,6 +17,7 @@ from agent.core.backups import Manifest, OutsideObject, StoredFile
 from agent.core.models import BackupRecord, BackupState, EventKind, Snapshot
 from agent.deploy import outside
 from agent.deploy.archive import BackupOptions, load_manifest, work_dir
+from agent.deploy.beside import beside
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.snapshot import application_schemas, write_catalog
 from agent.deploy.upkeep import prune, verify_backup
@@ -119,7 +119,8 @@ async def take_backup(
             progress=_progress(clock, emit),
         )
         dump_began = clock.now()
-        tool_version, described = await _beside(dump, _describe(writing, session, schemas))
+        async with beside(_describe(writing, session, schemas)) as [describing]:  # while pg_dump runs
+            tool_version, described = await dump, await describing
         dump_seconds = (clock.now() - dump_began).total_seconds()
         await _write_outside(writing, described)
         await writing.keep_text(core.SNAPSHOT, snapshot.model_dump_json())
@@ -199,16 +200,6 @@ async def _describe(writing: _Writing, session: Session, schemas: Sequence[str])
         needed_roles=[row["name"] for row in roles],
         history=history,
     )
-
-
-async def _beside(dump: Coroutine[Any, Any, str], describe: Coroutine[Any, Any, _Described]) -> tuple[str, _Described]:
-    """The catalog is read while pg_dump runs; a dump that fails ends the reading."""
-    describing = asyncio.create_task(describe)
-    try:
-        return await dump, await describing
-    finally:
-        describing.cancel()
-        await asyncio.gather(describing, return_exceptions=True)
 
 
 async def _dump(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from agent import sql
 from agent.core.models import EventKind, Severity
 from agent.core.restore_failures import named
 from agent.deploy.archive import BackupOptions
+from agent.deploy.beside import beside
 from agent.deploy.emitter import Emit, tell
 from agent.errors import AgentError, StatementError, TargetError
 from agent.ports import Clock, PgTools, Row, Session, Target
@@ -38,6 +38,11 @@ class Batch:
     after: str
     between: str = ""
     rest: str = ""
+
+
+def script(*statements: str) -> str:
+    """Statements as psql reads them."""
+    return "".join(f"{text};\n" for one in statements if (text := one.strip().rstrip(";")))
 
 
 async def unfinished(session: Session) -> str:
@@ -203,12 +208,8 @@ async def watching(
                     )
                 await clock.sleep(_WATCH_EVERY_S)
 
-    task = asyncio.create_task(watch())
-    try:
+    async with beside(watch()):  # the restore's own outcome counts, not its watcher's
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # the restore's own outcome counts, not its watcher's
 
 
 def _who(blockers: Sequence[Row]) -> str:

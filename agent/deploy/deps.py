@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from agent.core.runbook import Runbook
 from agent.core.states import Move, State
 from agent.deploy.api_checks import ApiProbe
 from agent.deploy.backup import BackupOptions
+from agent.deploy.beside import beside
 from agent.deploy.checks import HttpProbe
 from agent.deploy.emitter import Emitter
 from agent.errors import AgentError, BusyError, StatementError, StoreError, TargetError
@@ -316,9 +316,5 @@ async def watch_cancel(run: Run) -> AsyncIterator[None]:
                 told = error.code
             await run.deps.clock.sleep(run.deps.options.poll_s)
 
-    task = asyncio.create_task(watch())
-    try:
+    async with beside(watch()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

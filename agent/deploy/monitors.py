@@ -7,7 +7,6 @@ holds the migration up is cancelled.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from agent.core.expect import jsonable, show_row
 from agent.core.models import EventKind, NewEvent, Severity
 from agent.core.queries import one_statement
 from agent.core.runbook import Monitor
+from agent.deploy.beside import beside
 from agent.deploy.emitter import Emit
 from agent.errors import AgentError, StatementError
 from agent.ports import Clock, Row, Session, Target
@@ -54,15 +54,8 @@ async def monitoring(
         clock: for the intervals.
     """
     watch = _Watch(target=target, version=version, pid=pid, purpose=purpose, emit=emit, clock=clock)
-    tasks = [asyncio.create_task(watch.server())]
-    if monitors:
-        tasks.append(asyncio.create_task(watch.runbook(monitors)))
-    try:
+    async with beside(watch.server(), *([watch.runbook(monitors)] if monitors else [])):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(kw_only=True)

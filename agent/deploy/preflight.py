@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from agent.core.preflight import PreflightLimits, Rows
 from agent.core.runbook import Runbook
 from agent.core.touched import touched
 from agent.deploy.api_checks import ApiProbe
+from agent.deploy.beside import beside
 from agent.deploy.checks import HttpProbe, run_checks
 from agent.deploy.emitter import Emit
 from agent.deploy.snapshot import application_schemas
@@ -114,14 +114,14 @@ async def run_preflight(
             _attempt("the tools", _look_at_tools(tools, major), pass_on=True),
             _attempt("the backup target", _look_at_target(objects, clock), pass_on=True),
         )
-        async with _beside(*outside) as beside:
+        async with beside(*outside) as looks:
             answers: dict[str, Rows] = {}
             for question in questions(schemas, limits):
                 findings += await _attempt(question.about, _ask(session, question, answers, limits))
             findings += await _attempt("a second connection", _connect_again(target), pass_on=True)
             findings += await _attempt("rights on tables and schemas", _look_at_rights(session, plan))
             findings += await _attempt("space for the backup", _look_at_space(session, objects, schemas))
-            findings += [one for found in await beside for one in found]
+            findings += [one for look in looks for one in await look]
     if runbook is not None and runbook.preflight.checks and not _stops(findings):
         results = await run_checks(
             session,
@@ -151,17 +151,6 @@ async def _guarded(session: Session) -> AsyncIterator[None]:
         yield
     finally:
         await session.run(sql.load("preflight/unguard"))
-
-
-@asynccontextmanager
-async def _beside(*looks: Awaitable[list[Finding]]) -> AsyncIterator[Awaitable[list[list[Finding]]]]:
-    """What does not ask the session runs while it is asked; it ends with the body."""
-    together = asyncio.gather(*looks)
-    try:
-        yield together
-    finally:
-        together.cancel()
-        await asyncio.gather(together, return_exceptions=True)
 
 
 async def _attempt(about: str, work: Awaitable[list[Finding]], *, pass_on: bool = False) -> list[Finding]:

@@ -22,6 +22,7 @@ from agent.core.platform_connection import session_pooler
 from agent.core.rehearsal import Rehearsal
 from agent.core.units import count
 from agent.deploy import service
+from agent.deploy.beside import beside
 from agent.deploy.deps import Deps
 from agent.deploy.supervisor import queue
 from agent.deploy.workflow import run_deploy
@@ -137,13 +138,9 @@ async def _same_plan(there: Deps, request: DeployRequest, expected: list[str]) -
 async def _deploy(there: Deps, request: DeployRequest, hearing: Hearing) -> Deploy:
     queued = await queue(there, request)
     hearing.begun(queued)
-    following = asyncio.create_task(service.follow(there, queued.id, hearing.event))
-    try:
+    async with beside(service.follow(there, queued.id, hearing.event)) as [following]:
         await run_deploy(_Plainly(queued.id), there)
         return await following
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
 
 
 @asynccontextmanager

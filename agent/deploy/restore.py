@@ -7,7 +7,7 @@ the server has no room for so many locks it takes several, kept in a journal, so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,9 +23,10 @@ from agent.core.models import BackupRecord, EventKind, Severity
 from agent.core.restore_failures import refuse_newer_server
 from agent.core.restore_sql import as_members, reading_checks
 from agent.deploy import outside
-from agent.deploy.ahead import loaded_ahead
+from agent.deploy.ahead import loaded_ahead, move
 from agent.deploy.archive import BackupOptions, load_manifest, opened
-from agent.deploy.carrying import Batch, Carrying, end_leftovers, unfinished
+from agent.deploy.beside import together
+from agent.deploy.carrying import Batch, Carrying, end_leftovers, script, unfinished
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.late import Guard
 from agent.deploy.snapshot import application_schemas, backup_catalog
@@ -88,7 +89,7 @@ async def restore_in_place(
             plan = await _plan(session, tools, manifest, folder, last=last, guard=guard, shared=shared)
             for line in plan.left_alone:
                 tell(emit, clock, EventKind.LOG, f"left alone, since it is not ours: {line}", severity=Severity.WARNING)
-            await _run(plan, carrying, session, folder, journal=manifest.id)
+            await _run(plan, carrying, session, journal=manifest.id)
         await analyse(target, purpose=purpose, jobs=options.jobs, schemas=manifest.schemas)
     tell(emit, clock, EventKind.LOG, f"restored backup {backup.id}: {', '.join(manifest.schemas)}", backup=backup.id)
 
@@ -119,7 +120,7 @@ class _Plan:
     SQL of `untie`, `empty` (each statement with its locks) and `first`; the archive's entries `made`; SQL of
     `unchecked`; the entries `filled`; SQL of `last`. `left_alone` is for people.
     `guard` makes the SQL that comes before tables, by OID, are emptied. `replaces`: the journal of another restore is
-    there, which nobody can go on with after this one.
+    there, which nobody can go on with after this one. `names`: of tables, by the OIDs that they had.
     """
 
     untie: list[str]
@@ -134,6 +135,7 @@ class _Plan:
     to_drop: int
     left_alone: list[str]
     replaces: bool
+    names: Mapping[int, str]
 
     @property
     def locks(self) -> int:
@@ -145,7 +147,7 @@ class _Plan:
         taken = {number for table in tables for number in table.taken}
         return replace(
             self,
-            first=[*self.first, *(move for table in tables for move in table.moves)],
+            first=[*self.first, *(move(table) for table in tables)],
             made=[entry for entry in self.made if entry.dump_id not in taken],
             filled=[entry for entry in self.filled if entry.dump_id not in taken],
         )
@@ -188,26 +190,12 @@ class _Plan:
         return script(self.guard(tables), *(drop.statement for drop in drops))
 
 
-def script(*statements: str) -> str:
-    """Statements as psql reads them."""
-    return "".join(f"{text};\n" for one in statements if (text := one.strip().rstrip(";")))
-
-
-async def _run(plan: _Plan, carrying: Carrying, session: Session, folder: Path, *, journal: str) -> None:
+async def _run(plan: _Plan, carrying: Carrying, session: Session, *, journal: str) -> None:
     """In one transaction where locks allow, else in several."""
     if plan.locks <= plan.room:
         try:
-            async with loaded_ahead(
-                [*plan.made, *plan.filled],
-                session=session,
-                target=carrying.target,
-                tools=carrying.tools,
-                folder=folder,
-                options=carrying.options,
-                purpose=carrying.purpose,
-                clock=carrying.clock,
-                emit=carrying.emit,
-            ) as tables:
+            order = [*plan.made, *plan.filled]
+            async with loaded_ahead(order, session=session, carrying=carrying, names=plan.names) as tables:
                 await carrying.carry_out([plan.without(tables).whole()])
         except TargetError as error:
             if error.code != "restore.out_of_locks":
@@ -248,7 +236,8 @@ async def _plan(
     wanted = fast_order(entry for entry in archive if entry.line in lines and entry.dump_id not in stays)
     order, granted = await _granted_on(tools, folder / core.APPLICATION, wanted)
     known = await asyncio.to_thread((folder / core.CATALOG).exists)  # not in backups of an earlier version
-    checks = reading_checks(await backup_catalog(folder)) if known else []
+    catalog = await backup_catalog(folder) if known else {}
+    checks = reading_checks(catalog)
     split = split_at_rows(order)
     drop_schema, make_schema = sql.load("restore/drop_schema"), sql.load("aside/make_schema")
     return _Plan(
@@ -280,6 +269,7 @@ async def _plan(
         to_drop=locks["to_drop"],
         left_alone=[f"{row['object']} of {row['owner']}" for row in left_alone],
         replaces=await session.value(sql.load("restore/journal_exists")),
+        names={one.objid: one.identity.removeprefix("relation:") for one in catalog.values() if one.kind == "table"},
     )
 
 
@@ -349,13 +339,7 @@ async def analyse(
             for statement in left:
                 await session.run(statement)
 
-    workers = [asyncio.create_task(work()) for _ in range(min(jobs, len(rows)))]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)  # the first failure is told
+    await together(work() for _ in range(min(jobs, len(rows))))
 
 
 async def restore_scratch(*, target: Target, tools: PgTools, manifest: Manifest, folder: Path) -> None:

@@ -19,10 +19,10 @@ from agent.core.catalog import CatalogObject
 from agent.core.models import TableMark
 from agent.core.undo import Dependencies, Edge, Undo, node_of, pieces, plan_undo
 from agent.deploy import outside
-from agent.deploy.carrying import Batch
+from agent.deploy.carrying import Batch, script
 from agent.deploy.deps import Run
 from agent.deploy.late import Guard
-from agent.deploy.restore import history_rows, script
+from agent.deploy.restore import history_rows
 from agent.deploy.salvage import deploy_wrote
 from agent.deploy.snapshot import (
     advance_sequences,
@@ -127,7 +127,7 @@ async def compose(
                 *case.undo.drops,
                 *(item.drop for item in reversed(gone) if item.kind in first),
                 *case.undo.early,
-                session.bind(sql.load("undo/keys"), {"tables": case.loaded}),
+                session.bind(_about_keys("undo/keys"), {"tables": case.loaded}),
                 *await _emptying(session, case),
                 *(item.create for item in again if item.kind in first),
             ),
@@ -136,7 +136,7 @@ async def compose(
                 *made.create,
                 *case.undo.late,
                 *(item.create for item in again if item.kind not in first),
-                session.bind(sql.load("undo/orphans"), {"tables": case.loaded}),
+                session.bind(_about_keys("undo/orphans"), {"tables": case.loaded}),
                 *(_key(session, text, case.before[name].parent) for name, text in made.keys.items()),
                 advance_sequences(session, run.before),
                 await history_rows(session, folder),
@@ -214,6 +214,10 @@ def _untied(item: OutsideObject, undo: Undo, *, makes: bool) -> OutsideObject:
     """What need not go because nothing that it hangs on does. Default privileges would add to what is made."""
     tied = makes and item.tied if item.kind == "default privileges" else (item.classid, item.objid) in undo.hit
     return item.model_copy(update={"tied": tied})
+
+
+def _about_keys(name: str) -> str:
+    return sql.load(name).replace("{keys}", sql.load("undo/keys_pointed_at"))
 
 
 def _key(session: Session, statement: str, relation: str) -> str:

@@ -145,10 +145,8 @@ def test_the_words_are_about_the_other_name() -> None:
     assert early.sql.endswith(f"REFERENCES {parent.alias}(id)")
     assert child.parents == {20}
     assert [key.sql.partition("REFERENCES ")[2] for key in parent.late] == [f"{parent.alias}(id)"]
-    assert child.moves == (
-        f"ALTER TABLE {child.alias} SET SCHEMA public",
-        f'ALTER TABLE public.{child.alias.partition(".")[2]} RENAME TO "Child x"',
-    )
+    bare = child.alias.partition(".")[2]
+    assert child.places == {"alias": child.alias, "bare": bare, "schema": "public", "own": '"Child x"'}
 
 
 @pytest.mark.parametrize(
