@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from agent.core.platform_connection import Known, advice, login_url, session_pooler
 from agent.errors import PlatformError, TargetError
-from agent.ports import Clock, Platform, Session, Target
+from agent.ports import Clock, Platform, Session, Target, closed_at_end
 
 T = TypeVar("T")
 
@@ -65,17 +65,9 @@ class HelpedTarget:
             refused.hint = f"{said} {refused.hint}".strip()
         raise refused
 
-    @asynccontextmanager
-    async def _session(self, purpose: str) -> AsyncIterator[Session]:
-        session = await self.connect(purpose=purpose)
-        try:
-            yield session
-        finally:
-            await session.close()
-
     def session(self, *, purpose: str) -> AbstractAsyncContextManager[Session]:
         """See `ports.Target`."""
-        return self._session(purpose)
+        return closed_at_end(self.connect(purpose=purpose))
 
     async def _ask(self) -> Known:
         """What the platform says now; a look that failed leaves that part out, and counts for a minute like any."""

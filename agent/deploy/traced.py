@@ -7,11 +7,23 @@ server as it is, to the byte: the history, error positions and function bodies k
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
 from agent import sql
-from agent.ports import Attributes, Names, Notice, Params, Row, Session, Span, Target, Tracer, trace_comment
+from agent.ports import (
+    Attributes,
+    Names,
+    Notice,
+    Params,
+    Row,
+    Session,
+    Span,
+    Target,
+    Tracer,
+    closed_at_end,
+    trace_comment,
+)
 
 _NOT_OURS = "SQL"
 # https://opentelemetry.io/docs/specs/semconv/database/database-spans/
@@ -35,17 +47,9 @@ class TracedTarget:
         with self._tracer.span("connect", _POSTGRES, client=True):
             return TracedSession(await self._target.connect(purpose=purpose), self._tracer)
 
-    @asynccontextmanager
-    async def _session(self, purpose: str) -> AsyncIterator[Session]:
-        session = await self.connect(purpose=purpose)
-        try:
-            yield session
-        finally:
-            await session.close()
-
     def session(self, *, purpose: str) -> AbstractAsyncContextManager[Session]:
         """See `ports.Target.session`."""
-        return self._session(purpose)
+        return closed_at_end(self.connect(purpose=purpose))
 
 
 class TracedSession:

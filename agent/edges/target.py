@@ -6,8 +6,8 @@ Nothing is decided here: no retry, no timeout but the connection's own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import psycopg
@@ -20,6 +20,7 @@ from agent.edges import target_errors as errors
 from agent.edges.target_session import PsycopgSession
 from agent.edges.target_watch import Watch
 from agent.errors import StatementError
+from agent.ports import closed_at_end
 
 __all__ = ["PsycopgSession", "PsycopgTarget"]
 
@@ -79,17 +80,9 @@ class PsycopgTarget:
             raise
         return session
 
-    @asynccontextmanager
-    async def _session(self, purpose: str) -> AsyncIterator[PsycopgSession]:
-        session = await self.connect(purpose=purpose)
-        try:
-            yield session
-        finally:
-            await session.close()
-
     def session(self, *, purpose: str) -> AbstractAsyncContextManager[PsycopgSession]:
         """See `ports.Target.session`."""
-        return self._session(purpose)
+        return closed_at_end(self.connect(purpose=purpose))
 
     async def _open(self, purpose: str, *, watched: bool = True) -> PsycopgSession:
         params = {**self._params, "application_name": f"deploy-agent/{purpose}"}

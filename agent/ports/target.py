@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol, TypeVar
 
 Row = dict[str, Any]
 Params = Mapping[str, Any]
@@ -159,3 +159,16 @@ class Target(Protocol):
     def session(self, *, purpose: str) -> AbstractAsyncContextManager[Session]:
         """`connect`, closed at the end of the `async with`."""
         ...
+
+
+S = TypeVar("S", bound=Session)
+
+
+@asynccontextmanager
+async def closed_at_end(connecting: Awaitable[S]) -> AsyncIterator[S]:
+    """A session from `Target.connect`, as `Target.session` gives it."""
+    session = await connecting
+    try:
+        yield session
+    finally:
+        await session.close()
