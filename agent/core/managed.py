@@ -32,3 +32,6 @@ MANAGED_SCHEMAS: tuple[str, ...] = (
     "topology",
     "vault",
 )
+
+TEMPORARY_LOGINS = "cli_login_"
+"""What the names of roles begin with that the platform makes for a while; they inherit nothing (`cli/login-role`)."""

@@ -20,7 +20,7 @@ from agent.ports import Clock, PgTools, Row, Session, Target
 LOCKED = frozenset({"55P03", "40P01"})  # lock_not_available, deadlock_detected
 _OUT_OF_LOCKS = "53200"
 _UNDEFINED = frozenset({"42883", "42P01", "42704", "3F000", "42703"})  # function, table, object, schema, column
-_TRANSACTION_TIMEOUT_SINCE = 17
+TRANSACTION_TIMEOUT_SINCE = 17
 _WATCH_EVERY_S = 1.0
 
 
@@ -166,7 +166,7 @@ class Carrying:
 async def beginning(session: Session, options: BackupOptions) -> tuple[str, str]:
     """The first part of every transaction, and of it what pg_restore sets otherwise."""
     [facts] = await session.rows(sql.load("backup/facts"), {"schemas": []})
-    newer = sql.load("restore/begin_17") if facts["server_major"] >= _TRANSACTION_TIMEOUT_SINCE else ""
+    newer = sql.load("restore/begin_17") if facts["server_major"] >= TRANSACTION_TIMEOUT_SINCE else ""
     lock_timeout = session.bind(sql.load("restore/lock_timeout"), {"ms": round(options.lock_timeout_s * 1000)})
     return "\n".join([sql.load("restore/begin"), newer, lock_timeout]), lock_timeout
 

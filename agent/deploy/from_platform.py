@@ -21,7 +21,7 @@ from agent.core.restore_policy import PLATFORM, RUNG_NAMES, setting_for
 from agent.core.salvage import id_of, manifests, place
 from agent.core.units import count, duration
 from agent.deploy.approval import permitted, policy_of
-from agent.deploy.carrying import LOCKED, explained, watching
+from agent.deploy.carrying import LOCKED, TRANSACTION_TIMEOUT_SINCE, explained, watching
 from agent.deploy.deps import Run, failure_of
 from agent.deploy.events import read_events
 from agent.deploy.ladder import compare, report_rung
@@ -276,11 +276,10 @@ async def _held(run: Run) -> AsyncIterator[Session]:
 async def _lock(run: Run, holder: Session) -> None:
     schemas = {*await application_schemas(holder, run.deps.options.schemas), *_MANAGED}
     [tables] = await holder.rows(sql.load("platform/tables"), {"schemas": sorted(schemas)})
-    await holder.run("SET idle_in_transaction_session_timeout = 0")
-    await holder.run("SET statement_timeout = 0")
-    if await holder.value(sql.load("target/major")) >= 17:
-        await holder.run("SET transaction_timeout = 0")
-    await holder.run("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    major = await holder.value(sql.load("target/major"))
+    await holder.run(sql.load("platform/hold"))
+    if major >= TRANSACTION_TIMEOUT_SINCE:
+        await holder.run(sql.load("restore/begin_17"))
     ms = round(run.deps.backup.lock_timeout_s * 1000)
     await holder.run(holder.bind(sql.load("restore/lock_timeout"), {"ms": ms}))
     if tables["lock"]:

@@ -10,6 +10,7 @@ from agent.core.models import EventKind, Failure, Severity, TableMark
 from agent.core.runbook import Script
 from agent.deploy.deps import Run, Stop
 from agent.deploy.migrate import SINGLY, check, transactional
+from agent.deploy.sending import home
 from agent.deploy.snapshot import advance_sequences, application_schemas, take_snapshot
 from agent.errors import AgentError, TargetError
 from agent.ports import Row, Session
@@ -152,8 +153,7 @@ async def scripts_rung(run: Run, session: Session, versions: Sequence[str]) -> b
                 await session.run(script.sql or "")
                 if not await session.in_transaction():
                     raise _ends_the_transaction(name)
-                await session.run("RESET ROLE")
-                await session.run(sql.load("target/home"))
+                await session.run_many(["RESET ROLE", *home(session)])
                 await check(run, session, transactional(script.checks), phase="rollback")
             await session.run(sql.load("history/delete"), {"versions": list(versions)})
             found = await _proven(run, session)

@@ -119,7 +119,8 @@ async def _one_after_the_other(run: Run, scripts: Sequence[Script]) -> None:
         else:
             await _several_transactions(run, batch, pace)
         if _changes_session(batch[-1]):  # before the next BEGIN: it may be how transactions begin
-            await (await run.session()).run_many(prelude(run))
+            session = await run.session()
+            await session.run_many(prelude(run, session))
 
 
 def _batches(run: Run, scripts: Sequence[Script], pace: Pace) -> Iterator[Sequence[Script]]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import accumulate
 
 from agent import sql
+from agent.core.managed import TEMPORARY_LOGINS
 from agent.core.models import EventKind, Failure, Severity, Strategy
 from agent.core.scripts import Script
 from agent.deploy.deps import Run, Stop, cancelled, failure_of
@@ -22,7 +23,7 @@ _UNSAFE_ENUM_USE = "55P04"  # PostgreSQL documentation, appendix A
 FENCED = frozenset({"DA001", SEALED})  # DA001: the same
 
 
-def prelude(run: Run) -> list[str]:
+def prelude(run: Run, session: Session) -> list[str]:
     """What is sent before each file: no setting or role of an earlier file reaches a later one.
 
     Where the deploy is traced it also tells the server, in the same message as the file, which trace that belongs to.
@@ -32,11 +33,16 @@ def prelude(run: Run) -> list[str]:
         f"RESET SESSION AUTHORIZATION{trace_comment()}",
         "RESET ROLE",
         "RESET ALL",
-        sql.load("target/home"),
+        *home(session),
         "SET client_min_messages = notice",
         f"SET lock_timeout = {round(options.lock_timeout_s * 1000)}",
         f"SET statement_timeout = {round(options.statement_timeout_s * 1000)}",
     ]
+
+
+def home(session: Session) -> list[str]:
+    """SQL behind `RESET ROLE`: a temporary login role is not the one that the agent works as."""
+    return [sql.load("target/home")] if session.login.startswith(TEMPORARY_LOGINS) else []
 
 
 def fence(run: Run, session: Session) -> str:
@@ -53,7 +59,7 @@ async def send_into_transaction(run: Run, session: Session, scripts: Sequence[Sc
     Raises:
         Stop: a statement failed, or the fence is shut. The seal behind the last file is about all of them.
     """
-    befores = [prelude(run) for _ in scripts]
+    befores = [prelude(run, session) for _ in scripts]
     if fenced:
         befores[0].append(fence(run, session))
     parts = [
@@ -85,7 +91,7 @@ async def send_transactions(run: Run, session: Session, scripts: Sequence[Script
     Raises:
         TargetError: the connection is lost, or a COMMIT did not commit; the history tells how far it came.
     """
-    before = [*prelude(run), fence(run, session)]
+    before = [*prelude(run, session), fence(run, session)]
     try:
         async with _under_way(run, session, scripts, lambda transaction: transaction - 1):
             await session.run_transactions(
@@ -156,8 +162,8 @@ def history_row(session: Session, script: Script) -> list[str]:
     """Back to the agent's role, and the row that the Supabase CLI would write."""
     version, name = script.migration.version, script.migration.name
     row = {"version": version, "name": name, "statements": [piece.text for piece in script.pieces]}
-    home = ["RESET SESSION AUTHORIZATION", "RESET ROLE", sql.load("target/home")]
-    return [*home, session.bind(sql.load("history/insert"), row)]
+    back = ["RESET SESSION AUTHORIZATION", "RESET ROLE", *home(session)]
+    return [*back, session.bind(sql.load("history/insert"), row)]
 
 
 def seal(run: Run, session: Session, scripts: Sequence[Script]) -> str:

@@ -50,9 +50,9 @@ async def run_singly(run: Run, script: Script) -> None:
         )
     started = announce(run, script)
     await run.deps.store.put_evidence(run.deploy_id, SINGLY, version)
-    await session.run_many(prelude(run))
+    await session.run_many(prelude(run, session))
     async with run.deps.target.session(purpose=run.purpose) as ledger:
-        await ledger.run_many(prelude(run))  # the file itself may hold a lock that the ledger needs
+        await ledger.run_many(prelude(run, ledger))  # the file itself may hold a lock that the ledger needs
         await ledger.run(sql.load("ledger/start_file"), {"deploy_id": run.deploy_id, "version": version})
         for index in range(1, len(script.pieces) + 1):
             run.check_cancelled()
@@ -69,7 +69,7 @@ async def run_singly(run: Run, script: Script) -> None:
                 file=script.migration.file,
             )
         )
-    await session.run_many(prelude(run))
+    await session.run_many(prelude(run, session))
     await check(run, session, checks_inside(run, script), phase=f"migration:{version}")
     await session.run_transaction([fence(run, session), *recorded(run, session, script)])
     applied(run, [script], started)

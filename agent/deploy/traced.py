@@ -64,6 +64,11 @@ class TracedSession:
         """See `ports.Session.pid`."""
         return self._session.pid
 
+    @property
+    def login(self) -> str:
+        """See `ports.Session.login`."""
+        return self._session.login
+
     def _asked(self, name: str) -> AbstractContextManager[Span]:
         return self._tracer.span(name, {**_POSTGRES, "db.query.summary": name}, client=True)
 

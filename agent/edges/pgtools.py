@@ -20,6 +20,7 @@ from psycopg import OperationalError, ProgrammingError, pq
 from pydantic import SecretStr
 
 from agent.core.backups import StoredFile
+from agent.core.managed import TEMPORARY_LOGINS
 from agent.edges import pgtools_errors as errors
 from agent.edges.pgtools_feed import Freezer, feed
 from agent.edges.pgtools_hash import TailHasher
@@ -29,7 +30,6 @@ from agent.errors import InputError, ToolError
 _PROGRAMS = ("pg_dump", "pg_restore", "psql")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 _FINISHED = re.compile(r"finished item (\d+) ")
-_LOGIN = "cli_login_"  # what the platform's temporary roles begin with
 _NOT_BUILT_IN = "does not support compression with"
 _LOOK_EVERY_S = 0.2
 # Without --schema pg_dump takes the whole database; this makes an archive without entries.
@@ -279,7 +279,7 @@ class PostgresTools:
     def _role(self) -> list[str]:
         """A temporary login role of the platform inherits nothing: pg_dump and pg_restore take the role it is for."""
         user = _connection(self._dsn(), self._purpose)[0].get("PGUSER", "").partition(".")[0]
-        return [f"--role={user.removeprefix(_LOGIN)}"] if user.startswith(_LOGIN) else []
+        return [f"--role={user.removeprefix(TEMPORARY_LOGINS)}"] if user.startswith(TEMPORARY_LOGINS) else []
 
     @property
     def _server(self) -> str:

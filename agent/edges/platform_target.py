@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from psycopg import sql
 
+from agent import sql as files
 from agent.errors import TargetError
 from agent.ports import Names, Notice, Params, Platform, Row, Session
 
@@ -58,6 +59,7 @@ class PlatformSession:
     """Implements `ports.Session` as far as reading goes; all else raises `target.api_only`."""
 
     pid = 0
+    login = ""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -76,8 +78,9 @@ class PlatformSession:
             self._set.append(query)
             return []
         if fetch := _FETCH.match(query):
-            query = f"SELECT * FROM (\n{self._cursors[fetch[2]]}\n) AS cursor LIMIT {fetch[1]}"  # noqa: S608 - the runbook's own
-        wrapped = f"SELECT coalesce(json_agg(to_json(one)), '[]')::text AS rows FROM (\n{query}\n) AS one"  # noqa: S608
+            cursor = files.load("via_api/cursor").replace("{rows}", fetch[1])
+            query = cursor.replace("{query}", self._cursors[fetch[2]])
+        wrapped = files.load("via_api/read").replace("{query}", query)
         sent = "\n;\n".join(["BEGIN READ ONLY", *self._set, wrapped, "ROLLBACK"])
         [answer] = await self._platform.query(sent, read_only=True)
         found: list[Row] = json.loads(answer["rows"], parse_float=Decimal)

@@ -69,6 +69,11 @@ class PsycopgSession:
         return self._pid
 
     @property
+    def login(self) -> str:
+        """See `ports.Session.login`."""
+        return self._connection.info.user
+
+    @property
     def behind_pooler(self) -> bool:
         """Whether something between the agent and the server answers for it."""
         return self._connection.info.backend_pid != self._pid

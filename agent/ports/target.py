@@ -61,6 +61,11 @@ class Session(Protocol):
         """The backend's process id."""
         ...
 
+    @property
+    def login(self) -> str:
+        """Who logged in, as the client named it: to a pooler, with the project's ref behind it."""
+        ...
+
     async def rows(self, sql: str, params: Params | None = None, *, names: Names | None = None) -> list[Row]:
         """Run one statement and return all its rows, by column name."""
         ...

@@ -1,0 +1,4 @@
+-- The first rows of what a cursor is for: no cursor outlives a request.
+SELECT * FROM (
+{query}
+) AS cursor LIMIT {rows}
