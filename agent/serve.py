@@ -318,7 +318,7 @@ async def _stop_deploys(settings: Settings, deps: Deps, supervisor: Supervisor) 
     try:
         async with asyncio.timeout(settings.deploy.cancel_grace_s):
             for deploy_id in stopping:
-                await service.follow(deps, deploy_id, lambda _: None)
+                await _reported(supervisor.stopped(deploy_id))
     except TimeoutError:
         return [one for one in [await deps.store.get(deploy_id) for deploy_id in stopping] if not one.is_final]
     return []

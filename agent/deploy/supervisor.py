@@ -194,6 +194,16 @@ class Supervisor:
             await self._deps.store.request_cancel(deploy.id, reason=STOPPING, now=self._deps.clock.now())
         return [deploy.id for deploy in deploys]
 
+    async def stopped(self, deploy_id: str) -> None:
+        """Wait until a deploy that `stop` named is final and its workflow has said so.
+
+        Raises:
+            AgentError: the workflow was broken off after its deploy had ended.
+        """
+        await service.follow(self._deps, deploy_id, lambda _: None)
+        if await self._workflows.next_attempt(deploy_id) is None:
+            await self._workflows.ended(deploy_id)
+
     async def _open_deploys(self) -> list[Deploy]:
         return await self._deps.store.deploys(project=self._deps.options.project, states=service.OPEN_STATES)
 

@@ -322,3 +322,31 @@ async def test_the_errands_of_schedules(database, tmp_path: Path) -> None:
 
         await one.prune()
         assert await deps.store.backups() == [backup]
+
+
+async def test_a_deploy_has_stopped_only_when_its_workflow_has_said_so(deps: Deps) -> None:
+    store, now = deps.store, deps.clock.now()
+    await store.create("a", DeployRequest(project="test"), now=now)
+    asked, told = asyncio.Event(), asyncio.Event()
+
+    class Telling(Scripted):
+        async def next_attempt(self, deploy_id: str) -> int | None:
+            return None
+
+        async def ended(self, deploy_id: str) -> None:
+            asked.set()
+            await told.wait()
+
+    await store.transition("a", expected=State.QUEUED, move=Move.CANCEL, now=now, message="-")
+    stopping = asyncio.create_task(supervisor(deps, Telling()).stopped("a"))
+    await asked.wait()
+    assert not stopping.done()
+    told.set()
+    await stopping
+
+
+async def test_a_deploy_that_no_workflow_runs_any_more_has_stopped_when_it_is_final(deps: Deps) -> None:
+    store, now = deps.store, deps.clock.now()
+    await store.create("a", DeployRequest(project="test"), now=now)
+    await store.transition("a", expected=State.QUEUED, move=Move.CANCEL, now=now, message="-")
+    await supervisor(deps, Scripted()).stopped("a")
