@@ -10,7 +10,7 @@ ARG BASE_IMAGE=python:3.13-slim-trixie
 
 # --- The system: PostgreSQL's client programs, and the user ------------------------------------------------------------
 FROM ${BASE_IMAGE} AS system
-COPY packaging/client-programs.sh /tmp/
+COPY config/image/client-programs.sh /tmp/
 RUN sh /tmp/client-programs.sh && rm /tmp/client-programs.sh
 # A name for the number, because initdb asks for it: the agent restores backups into a scratch server to verify them.
 RUN echo 'agent:x:65532:65532::/var/lib/deploy-agent:/usr/sbin/nologin' >>/etc/passwd && \
@@ -30,8 +30,8 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
 COPY . .
 ARG COMMIT=""
 ARG SOURCE_DATE_EPOCH=0
-RUN sh packaging/install.sh "${COMMIT}" && \
-    /opt/deploy-agent/bin/python packaging/sbom.py >/opt/deploy-agent/sbom.cdx.json
+RUN sh config/image/install.sh "${COMMIT}" && \
+    /opt/deploy-agent/bin/python config/image/sbom.py >/opt/deploy-agent/sbom.cdx.json
 
 FROM scratch AS sbom
 COPY --from=packages /opt/deploy-agent/sbom.cdx.json /

@@ -94,7 +94,7 @@ sbom: .venv/base.installed  ## Write dist/sbom.cdx.json: what an installation of
 	rm -rf .sbom && $(PYTHON) -m venv --without-pip .sbom
 	$(PIP) --python .sbom/bin/python install --require-hashes --requirement requirements/image.txt
 	$(PIP) --python .sbom/bin/python install --no-deps --no-build-isolation .
-	mkdir -p dist && .sbom/bin/python packaging/sbom.py --python >dist/sbom.cdx.json
+	mkdir -p dist && .sbom/bin/python config/image/sbom.py --python >dist/sbom.cdx.json
 	rm -rf .sbom
 
 .PHONY: clean

@@ -43,7 +43,7 @@ from agent.edges.pgtools import PostgresTools
 from agent.edges.runbook_file import load_runbook_file
 from agent.edges.store import open_store
 from agent.edges.target import PsycopgTarget
-from agent.edges.volume import lock_volume
+from agent.edges.volume import lock_volume, make_state_folder
 from agent.errors import AgentError, DeliveryError, InputError
 from agent.ports import Ctx, Notifier, PgTools, Platform, Target, Tracer
 from agent.report.chat import compose
@@ -103,7 +103,7 @@ async def open_deps(settings: Settings, live: Live | None = None) -> AsyncIterat
     live = live or Live.fixed(settings)
     if not settings.platform.login_role and settings.deploy.via == "database":
         settings.require_database_url()
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_state_folder(settings.state_dir)
     async with AsyncExitStack() as stack:
         store = await open_store(
             settings.resolved_store_url.get_secret_value(),

@@ -57,8 +57,6 @@ def scaffold(config: Path | None) -> Scaffold:
         "  deploy-agent doctor   is everything there that a deploy needs?",
         "  deploy-agent plan     what would a deploy do?",
     ]
-    if not _ignored():
-        made.remarks.append("Add .deploy-agent/ to .gitignore: it holds the agent's memory and its local backups.")
     return made
 
 
@@ -77,14 +75,6 @@ def _project() -> str:
     except (OSError, ValueError):
         name = ""
     return re.sub(r"[^a-z0-9._-]+", "-", (name or Path.cwd().name).lower()).strip("-._")[:63] or "my-project"
-
-
-def _ignored() -> bool:
-    try:
-        lines = Path(".gitignore").read_text(encoding="utf-8").split()
-    except OSError:
-        return False
-    return bool({".deploy-agent", ".deploy-agent/", "/.deploy-agent", "/.deploy-agent/"} & set(lines))
 
 
 def _write(made: Scaffold, path: Path, text: str) -> None:

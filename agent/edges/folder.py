@@ -38,7 +38,7 @@ def load_folder(path: Path, *, environ: Mapping[str, str], project_ref: str = ""
         raise InputError(
             f"there is no {error.filename}",
             code="input.migrations_missing",
-            hint="Set `migrations` (or DEPLOY_AGENT_MIGRATIONS) to the folder that holds the migrations.",
+            hint="Run it in the folder that holds supabase/, or set `migrations` (DEPLOY_AGENT_MIGRATIONS).",
             where={"file": str(error.filename)},
         ) from error
     except NotADirectoryError as error:

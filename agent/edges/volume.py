@@ -17,6 +17,19 @@ from agent.errors import BusyError, StoreError
 LOCK_FILE = "agent.lock"
 
 
+def make_state_folder(state_dir: Path) -> None:
+    """Make the state folder where it is missing: for this user alone, and unseen by git (gitignore(5)).
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    try:
+        state_dir.mkdir(parents=True, mode=0o700)
+    except FileExistsError:
+        return
+    (state_dir / ".gitignore").write_text("*\n", encoding="ascii")
+
+
 @contextmanager
 def lock_volume(state_dir: Path) -> Iterator[None]:
     """Hold the state folder for this process; the folder is created where it is missing.
@@ -29,7 +42,7 @@ def lock_volume(state_dir: Path) -> Iterator[None]:
         StoreError: `store.cannot_open`: the folder cannot be created or written.
     """
     try:
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_state_folder(state_dir)
         handle = os.open(state_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreError(

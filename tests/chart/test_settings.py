@@ -19,6 +19,7 @@ SECRETS = {
     "store_url": "postgresql://agent:pw@store:5432/agent",
     "age_identity": "AGE-SECRET-KEY-1QQQQ",
     "management_token": "sbp_" + "0" * 40,
+    "storage_key": "sb_secret_0123456789",
     "otlp_headers": "authorization=Bearer x",
     "audit_url": "https://audit.example.com/hook",
     "ci_hash": "sha256:" + "0" * 64,
@@ -55,7 +56,10 @@ def load(objects: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Setting
 def test_the_agent_reads_it(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     objects = rendered(name)
     settings = load(objects, tmp_path, monkeypatch)
-    assert settings.require_database_url().get_secret_value() == SECRETS["database_url"]
+    if settings.platform.login_role:
+        assert settings.database_url is None
+    else:
+        assert settings.require_database_url().get_secret_value() == SECRETS["database_url"]
     assert settings.log.format == "json"
     serves = not name.startswith("job")
     assert settings.http.open_to_all != serves
@@ -109,6 +113,8 @@ def test_secrets_of_sections_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert settings.platform.token is not None
     assert settings.platform.token.get_secret_value() == SECRETS["management_token"]
     assert settings.platform.required
+    assert settings.backup.storage_key is not None
+    assert settings.backup.storage_key.get_secret_value() == SECRETS["storage_key"]
     assert settings.telemetry.headers is not None
     assert settings.telemetry.sample_ratio == 0.5
 

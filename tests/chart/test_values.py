@@ -99,6 +99,11 @@ def test_an_image_volume_needs_a_kubernetes_that_has_them() -> None:
     assert "needs Kubernetes 1.31 with the feature gate ImageVolume, and this is v1.30" in done.stderr
 
 
+def test_waiting_needs_the_databases_url_whoever_deploys() -> None:
+    without = ["--set", "mode=include", "--set", "secrets.keys.database_url=", "--set", "config.platform.login_role=true"]
+    assert "secrets.keys.database_url is empty" in refused("3", *without)
+
+
 def test_backups_are_not_lost_with_a_pod() -> None:
     message = refused(
         "3", "--set-json", "persistence.enabled=false", "--set-json", 'secrets.keys={"store_url":"store_url"}'

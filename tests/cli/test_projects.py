@@ -51,17 +51,14 @@ def test_what_init_wrote_is_accepted(cli: Cli, workplace: Path, monkeypatch: pyt
     assert settings.migrations == Path("scripts")
     assert settings.runbook == Path("supabase/deploy.yaml")
     assert "2 migrations in scripts" in shown
-    assert ".gitignore" in shown
     assert cli.run("runbook", "check").exit_code == 0
 
 
 def test_init_overwrites_nothing(cli: Cli, workplace: Path):
     (workplace / "deploy-agent.yaml").write_text("project: mine\n")
-    (workplace / ".gitignore").write_text("node_modules\n.deploy-agent/\n")
     result = cli.run("init")
     assert (workplace / "deploy-agent.yaml").read_text() == "project: mine\n"
     assert "kept   deploy-agent.yaml (it was there already)" in result.stdout
-    assert ".gitignore" not in result.stdout
     again = cli.run("init", "--json")
     assert json.loads(again.stdout)["written"] == []
 

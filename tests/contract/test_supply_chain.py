@@ -53,7 +53,7 @@ def test_the_page_of_licences_is_in_step() -> None:
 def test_the_list_of_contents() -> None:
     """`make sbom` in its own environment; here the one at hand."""
     done = subprocess.run(
-        [sys.executable, ROOT / "packaging" / "sbom.py", "--python"], capture_output=True, text=True, check=True
+        [sys.executable, ROOT / "config" / "image" / "sbom.py", "--python"], capture_output=True, text=True, check=True
     )
     document = json.loads(done.stdout)
     names = {one["name"] for one in document["components"]}

@@ -275,6 +275,18 @@ def test_a_killed_holder_frees_the_volume(tmp_path: Path) -> None:
         pass
 
 
+def test_git_and_others_do_not_see_it(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    state = tmp_path / "state"
+    with lock_volume(state):
+        assert (state / "agent.lock").exists()
+    assert subprocess.check_output(["git", "-C", tmp_path, "status", "--porcelain"], text=True) == ""
+    assert state.stat().st_mode & 0o777 == 0o700
+    (state / ".gitignore").unlink()  # somebody wants it so
+    with lock_volume(state):
+        assert not (state / ".gitignore").exists()
+
+
 def test_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError) as error, lock_volume(tmp_path / "file" / "state"):

@@ -3,7 +3,7 @@
 {{- $values := .Values -}}
 {{- $keys := $values.secrets.keys -}}
 {{- $target := dig "backup" "target" "" $values.config -}}
-{{- $bucket := regexMatch "^(s3|gs|az)://" $target -}}
+{{- $bucket := regexMatch "^(s3|gs|az|supabase)://" $target -}}
 {{- if not $values.image.repository -}}
 {{- fail "image.repository is empty: set it to where your image of the agent is, such as registry.example.com/supabase-deploy-agent" -}}
 {{- end -}}
@@ -13,7 +13,8 @@
 {{- if not $values.secrets.existingSecret -}}
 {{- fail (printf "secrets.existingSecret is empty: make a Secret with the keys %s, and name it there" (keys $keys | sortAlpha | join ", ")) -}}
 {{- end -}}
-{{- if not (get $keys "database_url") -}}
+{{- $urlless := or (dig "platform" "login_role" false $values.config) (eq (dig "deploy" "via" "database" $values.config) "api") -}}
+{{- if and (not (get $keys "database_url")) (or (not $urlless) (eq $values.mode "include")) -}}
 {{- fail "secrets.keys.database_url is empty: name the key of the Secret that holds the database's URL" -}}
 {{- end -}}
 {{- $memory := or (ne $values.mode "include") $values.sidecar.enabled -}}
@@ -24,7 +25,7 @@
 {{- fail "persistence.enabled is false and secrets.keys.store_url is empty: the agent would forget a deploy that its pod was killed in. Keep the volume, or put its memory on Postgres" -}}
 {{- end -}}
 {{- if and $memory (not $values.persistence.enabled) (not $bucket) -}}
-{{- fail "persistence.enabled is false and config.backup.target is no bucket: backups would be lost with the pod. Keep the volume, or set config.backup.target to s3://…, gs://… or az://…" -}}
+{{- fail "persistence.enabled is false and config.backup.target is no bucket: backups would be lost with the pod. Keep the volume, or set config.backup.target to s3://…, gs://…, az://… or supabase://…" -}}
 {{- end -}}
 {{- if and (eq $values.mode "include") $values.sidecar.enabled (or (not $values.persistence.enabled) (get $keys "store_url")) -}}
 {{- fail "sidecar.enabled is true: a sidecar's memory is on a volume (persistence.enabled, no secrets.keys.store_url); the chart does not provide for sidecars that share one on Postgres" -}}
