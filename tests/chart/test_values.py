@@ -100,7 +100,7 @@ def test_an_image_volume_needs_a_kubernetes_that_has_them() -> None:
 
 
 def test_waiting_needs_the_databases_url_whoever_deploys() -> None:
-    without = ["--set", "mode=include", "--set", "secrets.keys.database_url=", "--set", "config.platform.login_role=true"]
+    without = ["--set", "mode=include", "--set", "secrets.keys.database_url=", "--set", "config.deploy.via=api"]
     assert "secrets.keys.database_url is empty" in refused("3", *without)
 
 
