@@ -10,17 +10,16 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import Field
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent import __version__
-from agent.core.models import DeployRequest, Model
+from agent.core.models import DeployRequest
 from agent.errors import AgentError, AuthError
 from agent.web.access import Gate, Keys, Site, answer
 from agent.web.backend import Backend
-from agent.web.routes import API, operating, probes, reading
+from agent.web.routes import API, Problem, operating, probes, reading
 
 _DOCUMENT = f"{API}/openapi.json"
 _MAX_BODY_BYTES = 64 * 1024  # an order is a few hundred bytes
@@ -34,15 +33,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-
-
-class Problem(Model):
-    """What every error answers; `code` is stable (docs/errors.md)."""
-
-    code: str
-    message: str
-    hint: str = ""
-    where: dict[str, str | int] = Field(default_factory=dict)
 
 
 def create_app(backend: Backend, *, default: DeployRequest, keys: Keys) -> FastAPI:
@@ -60,14 +50,13 @@ def create_app(backend: Backend, *, default: DeployRequest, keys: Keys) -> FastA
         docs_url=None,
         redoc_url=None,
         openapi_url=_DOCUMENT,
-        responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     app.add_middleware(_BodyLimit)
     app.add_middleware(Gate, keys=keys)
     app.add_middleware(_Headers)  # the last one is the first to be asked
     app.state.site = Site(backend=backend, default=default)
     for router in (probes, reading, operating):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # not included: each would be built once more, at the first request
     _answer_errors(app)
     return app
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,9 +20,20 @@ _EVENTS_A_PAGE = 1000
 # https://prometheus.io/docs/instrumenting/exposition_formats/
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
-probes = APIRouter(tags=["health"])
-reading = APIRouter(dependencies=[Depends(reader)])
-operating = APIRouter(prefix=API, dependencies=[Depends(operator)])
+class Problem(Model):
+    """What every error answers; `code` is stable (docs/errors.md)."""
+
+    code: str
+    message: str
+    hint: str = ""
+    where: dict[str, str | int] = Field(default_factory=dict)
+
+
+_ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": Problem}, "5XX": {"model": Problem}}
+
+probes = APIRouter(tags=["health"], responses=_ERRORS)
+reading = APIRouter(dependencies=[Depends(reader)], responses=_ERRORS)
+operating = APIRouter(prefix=API, dependencies=[Depends(operator)], responses=_ERRORS)
 
 
 class Alive(Model):
