@@ -31,6 +31,7 @@ _CHANGES_RIGHTS = re.compile(
     re.IGNORECASE,
 )
 _OWNER_TAGS = frozenset({"ALTER TABLE", "DROP TABLE", "CREATE INDEX"})
+_MAY_CHANGE_RIGHTS = frozenset({"SET", "RESET", "REASSIGN", "GRANT", "ALTER"})
 
 
 class Place(Model):
@@ -64,12 +65,15 @@ def touched(scripts: Iterable[Script]) -> Touched:
     for script in scripts:
         for piece, fact in zip(script.pieces, script.facts, strict=True):
             verb = fact.tag.partition(" ")[0]
-            if verb in {"SET", "RESET", "REASSIGN", "GRANT", "ALTER"}:
-                certain = certain and _CHANGES_RIGHTS.search(code_only(piece.text).lstrip()) is None
-            place = Place(file=script.migration.file, line=piece.line)
+            if certain and verb in _MAY_CHANGE_RIGHTS:
+                certain = _CHANGES_RIGHTS.search(code_only(piece.text).lstrip()) is None
             if fact.tag in _OWNER_TAGS:
                 if (found := _OWNED.match(code_only(piece.text).lstrip())) is not None:
-                    tables.setdefault((unquoted(found["schema"] or ""), unquoted(found["name"])), place)
+                    table = (unquoted(found["schema"] or ""), unquoted(found["name"]))
+                    if table not in tables:
+                        tables[table] = Place(file=script.migration.file, line=piece.line)
             elif verb == "CREATE" and (found := _CREATED.match(code_only(piece.text).lstrip())) is not None:
-                schemas.setdefault(unquoted(found["schema"] or ""), place)
+                schema = unquoted(found["schema"] or "")
+                if schema not in schemas:
+                    schemas[schema] = Place(file=script.migration.file, line=piece.line)
     return Touched(tables=tables, schemas=schemas, certain=certain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 from agent import sql
@@ -10,6 +11,7 @@ from agent.core.models import DeployRequest, Strategy
 from agent.core.planning import Plan, build_plan
 from agent.core.preflight import unfinished_restore
 from agent.core.runbook import Runbook
+from agent.deploy.beside import beside
 from agent.deploy.carrying import unfinished
 from agent.deploy.checks import measure_volume
 from agent.deploy.deps import Deps
@@ -24,8 +26,10 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
     Raises:
         InputError: the folder or a file in it cannot be read; `runbook.volume_failed`.
     """
-    folder = deps.read_folder()
-    async with session.transaction(read_only=True, repeatable=True):
+    async with (
+        beside(asyncio.to_thread(deps.read_folder)) as [reading],  # while the database answers
+        session.transaction(read_only=True, repeatable=True),
+    ):
         volume = ""
         if runbook is not None and runbook.volumes is not None:
             volume, _ = await measure_volume(session, runbook.volumes)
@@ -34,6 +38,7 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
         schemas = await application_schemas(session, deps.options.schemas)
         catalog = await read_catalog(session, schemas)
         half_restored = await unfinished(session)
+        folder = await reading
     digest = hashlib.sha256()
     for identity in sorted(catalog):  # there may be many: not as one text
         digest.update(f"{identity} {catalog[identity]}\n".encode())

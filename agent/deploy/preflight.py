@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from agent.core.models import Finding, Severity
 from agent.core.planning import Plan
 from agent.core.preflight import PreflightLimits, Rows
 from agent.core.runbook import Runbook
-from agent.core.touched import touched
+from agent.core.touched import Touched, touched
 from agent.deploy.api_checks import ApiProbe
 from agent.deploy.beside import beside
 from agent.deploy.checks import HttpProbe, run_checks
@@ -114,12 +115,12 @@ async def run_preflight(
             _attempt("the tools", _look_at_tools(tools, major), pass_on=True),
             _attempt("the backup target", _look_at_target(objects, clock), pass_on=True),
         )
-        async with beside(*outside) as looks:
+        async with beside(*outside) as looks, beside(asyncio.to_thread(touched, plan.scripts)) as [reading]:
             answers: dict[str, Rows] = {}
             for question in questions(schemas, limits):
                 findings += await _attempt(question.about, _ask(session, question, answers, limits))
             findings += await _attempt("a second connection", _connect_again(target), pass_on=True)
-            findings += await _attempt("rights on tables and schemas", _look_at_rights(session, plan))
+            findings += await _attempt("rights on tables and schemas", _look_at_rights(session, reading))
             findings += await _attempt("space for the backup", _look_at_space(session, objects, schemas))
             findings += [one for look in looks for one in await look]
     if runbook is not None and runbook.preflight.checks and not _stops(findings):
@@ -178,9 +179,9 @@ async def _ask(
     return question.judge(answers[question.file], limits)
 
 
-async def _look_at_rights(session: Session, plan: Plan) -> list[Finding]:
+async def _look_at_rights(session: Session, reading: Awaitable[Touched]) -> list[Finding]:
     """Whether the role owns what the migrations alter, and may create where they create."""
-    wanted = touched(plan.scripts)
+    wanted = await reading
     tables = {"schemas": [schema for schema, _ in wanted.tables], "names": [name for _, name in wanted.tables]}
     foreign = await session.rows(sql.load("preflight/owners"), tables)
     closed = await session.rows(sql.load("preflight/schemas"), {"schemas": list(wanted.schemas)})

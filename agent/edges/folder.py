@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,11 +29,12 @@ def load_folder(path: Path, *, environ: Mapping[str, str], project_ref: str = ""
     config = here.parent / "config.toml"
     versions = here / "..data"  # the kubelet's link to what a ConfigMap holds now
     try:
-        files = {
-            entry.name: entry.read_bytes() if is_migration(entry.name) else b""
-            for entry in (_behind_links(versions) if versions.is_symlink() else here).iterdir()
-            if entry.is_symlink() or not entry.is_dir()
-        }
+        with os.scandir(_behind_links(versions) if versions.is_symlink() else here) as entries:
+            files = {
+                entry.name: Path(entry.path).read_bytes() if is_migration(entry.name) else b""
+                for entry in entries
+                if entry.is_symlink() or not entry.is_dir()
+            }
         text = config.read_text(encoding="utf-8") if path.name == "migrations" and config.is_file() else None
     except FileNotFoundError as error:
         raise InputError(

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +32,8 @@ _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 _FINISHED = re.compile(r"finished item (\d+) ")
 _NOT_BUILT_IN = "does not support compression with"
 _LOOK_EVERY_S = 0.2
+# Debian's front for the programs in /usr/lib/postgresql (postgresql-common, pg_wrapper(1)), which are looked at anyway.
+_CHOOSER = "pg_wrapper"
 # Without --schema pg_dump takes the whole database; this makes an archive without entries.
 _NOTHING = ("--exclude-schema=*", "--data-only", "--no-blobs")
 _PSQL = (
@@ -323,7 +325,7 @@ class PostgresTools:
             ToolError: `tool.not_found`, `tool.too_old`.
         """
         if self._found is None:
-            self._found = [found async for found in _installations(self._folder)]
+            self._found = await _installations(self._folder)
         if not self._found:
             raise ToolError(
                 f"no folder with {', '.join(_PROGRAMS)} in {self._folder or 'PATH or the usual places'}",
@@ -416,21 +418,31 @@ def _pattern(*names: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
-async def _installations(chosen: Path | None) -> AsyncIterator[Installation]:
-    seen: set[Path] = set()
-    for folder in [chosen] if chosen else _places():
-        real = folder.resolve()
-        if real in seen or not all(shutil.which(name, path=str(folder)) for name in _PROGRAMS):
-            continue
-        seen.add(real)
-        async with started(
-            folder / "pg_dump", ["--version"], environment=_clean_environment(), stdout=asyncio.subprocess.PIPE
-        ) as program:
-            assert program.process.stdout is not None  # noqa: S101 - started with a pipe
-            text, _ = await asyncio.gather(program.process.stdout.read(), program.listen())
-            await program.process.wait()
-        if match := _VERSION.search(text.decode(errors="replace")):
-            yield Installation(folder=folder, version=(int(match[1]), int(match[2] or 0)))
+async def _installations(chosen: Path | None) -> list[Installation]:
+    found = await asyncio.gather(*map(_installation, [chosen] if chosen else _folders()))
+    return [one for one in found if one is not None]
+
+
+async def _installation(folder: Path) -> Installation | None:
+    if not all(shutil.which(name, path=str(folder)) for name in _PROGRAMS):
+        return None
+    async with started(
+        folder / "pg_dump", ["--version"], environment=_clean_environment(), stdout=asyncio.subprocess.PIPE
+    ) as program:
+        assert program.process.stdout is not None  # noqa: S101 - started with a pipe
+        text, _ = await asyncio.gather(program.process.stdout.read(), program.listen())
+        await program.process.wait()
+    match = _VERSION.search(text.decode(errors="replace"))
+    return Installation(folder=folder, version=(int(match[1]), int(match[2] or 0))) if match else None
+
+
+def _folders() -> Iterable[Path]:
+    """The places, each once, without those whose programs only choose one of the others."""
+    folders: dict[Path, Path] = {}
+    for place in _places():
+        if (place / _PROGRAMS[0]).resolve().name != _CHOOSER:
+            folders.setdefault(place.resolve(), place)
+    return folders.values()
 
 
 def _places() -> Iterator[Path]:

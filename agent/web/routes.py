@@ -20,6 +20,7 @@ _EVENTS_A_PAGE = 1000
 # https://prometheus.io/docs/instrumenting/exposition_formats/
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
+
 class Problem(Model):
     """What every error answers; `code` is stable (docs/errors.md)."""
 
