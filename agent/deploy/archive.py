@@ -29,8 +29,8 @@ class BackupOptions:
     `schemas`: empty means all of the application's. `managed_data`: schemas of Supabase whose rows are kept too (never
     restored in place). `min_bytes`: a smaller backup is refused. `work_dir`: where files lie on their way to or
     from a bucket or encryption; None: the system's temporary folder. `lock_timeout_s`, `lock_attempts`: of a restore.
-    `ahead_bytes`: a table whose rows take at least so much in the archive is loaded ahead of a full restore; None: no
-    table is.
+    `ahead_bytes`: a table whose rows take at least so much in the archive is loaded ahead of a full restore,
+    and one of so many bytes is written anew by a targeted one; None: no table is.
     """
 
     schemas: tuple[str, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from pathlib import Path
 from agent import sql
 from agent.core import backups as core
 from agent.core.backups import Manifest
-from agent.core.compare import Differences, content_differences
-from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity, TableMark
+from agent.core.compare import Differences
+from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity
 from agent.core.restore_policy import RUNG_NAMES, estimate_seconds
 from agent.core.salvage import place
 from agent.deploy.approval import permitted, rungs_tried
@@ -23,7 +22,7 @@ from agent.deploy.ladder import compare, report_rung, shut_out
 from agent.deploy.late import Guard, guard_from_here, keep_late
 from agent.deploy.restore import analyse, restore_in_place
 from agent.deploy.salvage import Taken, new_id, take_salvage
-from agent.deploy.snapshot import proof, read_marks, read_proof, schemas_of
+from agent.deploy.snapshot import proof, read_proof
 from agent.deploy.targeted import ORPHANED, NotPossible, Work, compose, naming_tables
 from agent.errors import AgentError, StatementError
 from agent.ports import Session
@@ -87,24 +86,14 @@ async def _targeted(run: Run, source: _Source) -> bool:
         session = await run.session()
         proven = await read_proof(session)
         found = await compare(run, session, tables={name: proven[name] for name in work.tables if name in proven})
-        others, _ = await asyncio.gather(_content_of_others(run, session, work), _analyse(run, work))
+        await _analyse(run, work)
     except NotPossible as reason:
         return _not_done(run, TARGETED, f"is not possible: {reason}")
     except AgentError as error:
         return _not_done(run, TARGETED, f"failed: {error.message}")
-    for line in content_differences(run.before.tables, others):
-        run.emitter.emit(EventKind.LOG, f"written by others meanwhile: {line}")
     proven_whole = report_rung(run, TARGETED, RUNG_NAMES[TARGETED], found)
     await _keep_late(run)
     return proven_whole
-
-
-async def _content_of_others(run: Run, session: Session, work: Work) -> dict[str, TableMark]:
-    """What the tables hold that were not loaded again: only to tell what has been written to them since."""
-    assert run.before is not None  # noqa: S101 - set before migrate
-    async with session.transaction(read_only=True):
-        rest = sorted(run.before.tables.keys() - set(work.tables))
-        return await read_marks(session, schemas_of(run.before), only=rest)
 
 
 async def _analyse(run: Run, work: Work) -> None:

@@ -88,7 +88,7 @@ async def take_salvage(
     tell(emit, clock, EventKind.LOG, message, severity=Severity.WARNING)
     await session.run(sql.load("salvage/settings"))
     schemas = {*manifest.schemas, *await application_schemas(session, options.schemas), *beside}
-    found = await _counted(session, origins, await _tables(session, schemas, origins, tables))
+    found = await _written(session, origins, await _tables(session, schemas, origins, tables))
     if not found:
         return Taken(salvage=None, others=True)
     salvage = Salvage(
@@ -138,11 +138,11 @@ async def publish(
     """Write a salvage to its place.
 
     Args:
-        session: in the transaction that the rows were counted in.
+        session: in the transaction that the rows were found in.
         queries: what reads the rows of each table; the first column says whose the row is.
 
     Returns:
-        The salvage, with its location.
+        The salvage, with its location and the numbers of rows.
 
     Raises:
         BackupError: as `take_salvage`.
@@ -150,10 +150,14 @@ async def publish(
     place = core.place(salvage)
     salvage = salvage.model_copy(update={"location": f"{objects.label}/{place}"})
     async with objects.upload(place, work_dir=work_dir(options)) as upload:
-        read = zip(salvage.tables, queries, strict=True)
-        files = [await _keep(session, upload, options, table.file, rows) for table, rows in read]
+        kept = [
+            await _keep(session, upload, options, table, rows)
+            for table, rows in zip(salvage.tables, queries, strict=True)
+        ]
+        salvage = salvage.model_copy(update={"tables": tuple(table for table, _ in kept)})
         encryption = options.cipher.name if options.encrypt and options.cipher else ""
-        await upload.publish(core.seal(Stored(salvage=salvage, encryption=encryption, files=tuple(files))))
+        files = tuple(file for _, file in kept)
+        await upload.publish(core.seal(Stored(salvage=salvage, encryption=encryption, files=files)))
     return salvage
 
 
@@ -199,17 +203,16 @@ async def _tables(
     return await session.rows(sql.load("salvage/tables"), args)
 
 
-async def _counted(session: Session, origins: _Origins, tables: Sequence[Row]) -> list[tuple[SalvagedTable, str]]:
-    """The tables that have rows to keep, each with the query that reads them."""
+async def _written(session: Session, origins: _Origins, tables: Sequence[Row]) -> list[tuple[SalvagedTable, str]]:
+    """The tables that have rows to keep, not counted yet, each with the query that reads them."""
     found: list[tuple[SalvagedTable, str]] = []
     for table in tables:
         args = {**origins.ids, "replaced": table["replaced"], "rewritten": table["rewritten"]}
         rows = session.bind(sql.load("salvage/rows"), args).replace("{table}", table["name"])
-        text = sql.load("salvage/count").replace("{rows}", rows.replace("{columns}", ""))
-        [count] = await session.rows(text)
-        if not (count["application"] or count["unclear"]):
-            continue
-        found.append((salvaged_table({**table, **count}, len(found) + 1), rows.replace("{columns}", table["list"])))
+        if await session.value(sql.load("salvage/any").replace("{rows}", rows.replace("{columns}", ""))):
+            number = len(found) + 1
+            row = {**table, "application": 0, "unclear": 0}
+            found.append((salvaged_table(row, number), rows.replace("{columns}", table["list"])))
     return found
 
 
@@ -231,16 +234,20 @@ def salvaged_table(row: Row, number: int) -> SalvagedTable:
     )
 
 
-async def _keep(session: Session, upload: Upload, options: BackupOptions, name: str, rows: str) -> StoredFile:
-    """Write one table's rows to a file, and hand it over."""
-    path = upload.folder / name
-    digest, size = hashlib.sha256(), 0
+async def _keep(
+    session: Session, upload: Upload, options: BackupOptions, table: SalvagedTable, rows: str
+) -> tuple[SalvagedTable, StoredFile]:
+    """Write one table's rows to a file, and hand it over; counts them."""
+    path = upload.folder / table.file
+    digest, size, total, application = hashlib.sha256(), 0, 0, 0
     stream = new_file(path)
 
     def write(block: bytes) -> None:
-        nonlocal size
+        nonlocal size, total, application
         digest.update(block)
         size += stream.write(block)
+        total += block.count(b"\n")  # in rows it is written \\n
+        application += block.startswith(b"a") + block.count(b"\na")
 
     try:
         await session.copy_out(sql.load("salvage/copy").replace("{rows}", rows), write)
@@ -248,11 +255,12 @@ async def _keep(session: Session, upload: Upload, options: BackupOptions, name: 
         raise disk_full(f"{path}: {error.strerror}") from error
     finally:
         await asyncio.to_thread(stream.close)
-    file = StoredFile(name=name, bytes=size, sha256=digest.hexdigest())
+    file = StoredFile(name=table.file, bytes=size, sha256=digest.hexdigest())
     if options.encrypt:
         assert options.cipher is not None  # noqa: S101 - bootstrap sets both
-        made = await options.cipher.encrypt(path, path.with_name(f"{name}.age"))
-        file = made.model_copy(update={"name": f"{name}.age"})
+        made = await options.cipher.encrypt(path, path.with_name(f"{table.file}.age"))
+        file = made.model_copy(update={"name": f"{table.file}.age"})
         path.unlink()
     await upload.keep(file.name)
-    return file
+    counted = {"rows": total, "application": application, "unclear": total - application}
+    return table.model_copy(update=counted), file

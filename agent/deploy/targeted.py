@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent import sql
 from agent.core import backups as core
-from agent.core.archive_list import Entry, as_listing, attached_late, belongings, entries, fast_order
+from agent.core.archive_list import Entry, as_listing, attached_late, belongings, entries, fast_order, split_at_rows
 from agent.core.backups import Manifest, OutsideObject
 from agent.core.catalog import CatalogObject
 from agent.core.models import TableMark
@@ -35,7 +35,7 @@ from agent.deploy.snapshot import (
 )
 from agent.ports import Session
 
-ORPHANED = "DA003"  # raised by sql/undo/orphans.sql and sql/undo/key.sql
+ORPHANED = "DA003"  # raised by sql/undo/keys.sql and sql/undo/key.sql
 
 # The backup holds these beside the archive too, and there with what they were altered to.
 _BESIDE = frozenset({"DEFAULT ACL", "EXTENSION", "EVENT TRIGGER", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA"})
@@ -107,7 +107,9 @@ async def compose(
     if made.missing:
         raise NotPossible(f"the backup cannot make these again by themselves: {', '.join(made.missing[:5])}")
     chosen = belongings(archive, made.entries) | _rows_of(archive, case)
-    order = fast_order([one for one in archive if one.dump_id in chosen and one.desc not in _BESIDE])
+    order = attached_late(fast_order([one for one in archive if one.dump_id in chosen and one.desc not in _BESIDE]))
+    emptying = await _emptying(session, case, least=run.deps.backup.ahead_bytes)
+    made_first, filled = split_at_rows(order) if emptying.fresh else (order, [])
     present = await outside.read_outside(session, case.schemas)
     gone, again = core.outside_changes(
         await outside.stored(folder), [_untied(item, case.undo, makes=bool(made.entries)) for item in present]
@@ -127,16 +129,17 @@ async def compose(
                 *case.undo.drops,
                 *(item.drop for item in reversed(gone) if item.kind in first),
                 *case.undo.early,
-                session.bind(_about_keys("undo/keys"), {"tables": case.loaded}),
-                *await _emptying(session, case),
+                _keys(session, case, after=False),
+                *emptying.statements,
                 *(item.create for item in again if item.kind in first),
             ),
-            listing=as_listing(attached_late(order)),
+            listing=as_listing(made_first),
+            rest=as_listing(filled),
             after=script(
                 *made.create,
                 *case.undo.late,
                 *(item.create for item in again if item.kind not in first),
-                session.bind(_about_keys("undo/orphans"), {"tables": case.loaded}),
+                _keys(session, case, after=True),
                 *(_key(session, text, case.before[name].parent) for name, text in made.keys.items()),
                 advance_sequences(session, run.before),
                 await history_rows(session, folder),
@@ -216,8 +219,9 @@ def _untied(item: OutsideObject, undo: Undo, *, makes: bool) -> OutsideObject:
     return item.model_copy(update={"tied": tied})
 
 
-def _about_keys(name: str) -> str:
-    return sql.load(name).replace("{keys}", sql.load("undo/keys_pointed_at"))
+def _keys(session: Session, case: _Case, *, after: bool) -> str:
+    text = sql.load("undo/keys").replace("{keys}", sql.load("undo/keys_touched"))
+    return session.bind(text, {"tables": sorted(case.again), "loaded": case.loaded, "after": after})
 
 
 def _key(session: Session, statement: str, relation: str) -> str:
@@ -275,16 +279,31 @@ def _same(before: TableMark, now: TableMark) -> bool:
     return (before.rows, before.hash) == (now.rows, now.hash)
 
 
-async def _emptying(session: Session, case: _Case) -> list[str]:
-    """TRUNCATE is the faster; it is refused for a table that a foreign key of one that stays points at."""
+@dataclass(frozen=True, kw_only=True)
+class _Emptying:
+    """SQL that empties the tables that are refilled; `fresh`: nothing is left of what was in them, not even on disk."""
+
+    statements: tuple[str, ...]
+    fresh: bool
+
+
+async def _emptying(session: Session, case: _Case, *, least: int | None) -> _Emptying:
+    """TRUNCATE is the faster; it is refused for a table that a foreign key of one that stays points at.
+
+    Such a table is written anew when it is empty, where it can be and is of `least` bytes.
+    """
     quick = set(case.again)
     while quick:
         rows = await session.rows(sql.load("undo/referenced"), {"tables": sorted(quick), "gone": sorted(case.new)})
         if not rows:
             break
         quick -= {row["name"] for row in rows}
-    slow = [f"DELETE FROM ONLY {name}" for name in sorted(case.again - quick)]  # noqa: S608 - names quoted by Postgres
-    return [*slow, *([f"TRUNCATE ONLY {', '.join(sorted(quick))}"] if quick else [])]
+    slow = sorted(case.again - quick)
+    found = [] if least is None else await session.rows(sql.load("undo/rewritten"), {"tables": slow, "least": least})
+    statements = [f"DELETE FROM ONLY {name}" for name in slow]  # noqa: S608 - names quoted by Postgres
+    statements += [row["statement"] for row in found]
+    statements += [f"TRUNCATE ONLY {', '.join(sorted(quick))}"] if quick else []
+    return _Emptying(statements=tuple(statements), fresh=len(found) == len(slow))
 
 
 def _rows_of(archive: Sequence[Entry], case: _Case) -> set[int]:

@@ -113,7 +113,7 @@ class Session(Protocol):
         ...
 
     async def copy_out(self, sql: str, write: Callable[[bytes], object]) -> None:
-        """Run `COPY … TO STDOUT`; `write` is given what comes, a block at a time, in a thread."""
+        """Run `COPY … TO STDOUT`; `write` is given whole rows, a block at a time, in a thread."""
         ...
 
     async def copy_in(self, sql: str, blocks: AsyncIterator[bytes]) -> None:

@@ -87,7 +87,8 @@ class BackupSettings(Section):
     `work_dir`: where files lie on their way to or from a bucket or encryption; None: the system's temporary folder.
     `restore_lock_timeout_s`: how long a restore waits for the locks on what it replaces; `restore_lock_attempts`: how
     often in all. `restore_ahead_bytes`: a table whose rows take at least so many bytes in the backup is loaded ahead of
-    a full restore, `jobs` at a time, while the application still works.
+    a full restore, `jobs` at a time, while the application still works; one of at least so many bytes is written anew
+    by a targeted restore.
     """
 
     target: str = ""

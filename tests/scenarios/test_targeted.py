@@ -140,13 +140,14 @@ async def test_a_change_by_single_statements_is_undone(project, change: str) -> 
     await undo(project, CHANGES[change], "statement")
 
 
-async def undo(project: tuple[Database, Path], change: str, strategy: str) -> None:
+async def undo(project: tuple[Database, Path], change: str, strategy: str, *, large: int = 1 << 20) -> None:
     """Make a change, fail, and see that rung 3 alone has brought everything back."""
     database, folder = project
     write_migrations(folder, {FIRST: change, **FAILS})
     before = whole(database.admin_url)
 
-    outcome = await deploy(make_settings(database.url, folder), strategy)
+    backup = {"min_bytes": 0, "restore_ahead_bytes": large}
+    outcome = await deploy(make_settings(database.url, folder, backup=backup), strategy)
 
     assert outcome.state == "restored", outcome.why
     assert rungs(outcome) == [(3, True)], [event.message for kind in ("rung", "log") for event in outcome.of(kind)]
@@ -186,6 +187,33 @@ async def test_rows_that_hang_on_lost_rows_go_too(project) -> None:
 
     assert rows(database.url, "select count(*) from public.comments where body = 'meanwhile'") == [(0,)]
     assert rows(database.url, "select count(*) from public.posts where title like 'x%'") == [(0,)]
+
+
+async def test_rows_that_lost_rows_hang_on_come_back_too(project) -> None:
+    """An author whom the application has deleted with all posts is needed by the posts that are loaded again."""
+    database, folder = project
+    write_migrations(folder, {FIRST: "update public.posts set title = 'x' || title;", **FAILS})
+
+    await undo_while_written(
+        project, "delete from public.posts where author_id = 7; delete from public.authors where id = 7;"
+    )
+
+    assert rows(database.url, "select count(*) from public.posts where author_id = 7") == [(10,)]
+    assert rows(database.url, "select count(*) from public.authors") == [(20,)]
+    assert rows(database.url, "select count(*) from public.posts where title like 'x%'") == [(0,)]
+
+
+@pytest.mark.parametrize("change", ["rows changed", "a new column", "rows gone", "another type"])
+async def test_a_large_table_is_written_anew(project, change: str) -> None:
+    database, _ = project
+    psql(
+        database.url,
+        "alter table public.posts add column likes int; alter table public.posts alter author_id set statistics 7;",
+    )
+    before = files(database.url)
+    await undo(project, CHANGES[change] + "update public.posts set likes = 1;", "per_migration", large=0)
+    after = files(database.url)
+    assert before["posts"] != after["posts"]
 
 
 async def undo_while_written(project: tuple[Database, Path], statements: str) -> None:

@@ -1,0 +1,4 @@
+-- Whether a row of one table would be kept.
+SELECT EXISTS (
+{rows}
+)
