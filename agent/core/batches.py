@@ -26,7 +26,7 @@ _LIGHT_TAGS = frozenset(
 )
 # CREATE TABLE AS; a partition makes the default partition be read.
 _FILLED = re.compile(r"\bAS[\s(]+(?:SELECT|WITH|VALUES|TABLE|EXECUTE)\b|\bPARTITION\s+OF\b", re.IGNORECASE)
-_MOST = 64
+_MOST = 128
 _QUICK_S, _SLOW_S = 0.1, 0.4
 
 

@@ -5,6 +5,7 @@ psycopg's errors end here; `target_errors` names them.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import (
@@ -34,6 +35,7 @@ from agent.errors import StatementError, TargetError
 from agent.ports import Names, Notice, Params, Row
 
 _OPEN = frozenset({pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR, pq.TransactionStatus.ACTIVE})
+_PLACEHOLDER = re.compile(r"%(?:\((\w+)\)s|%)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +106,28 @@ class PsycopgSession:
         return ((await self._one(sql, params, names)).command_status or b"").decode()
 
     def bind(self, sql: str, params: Params, *, names: Names | None = None) -> str:
-        """See `ports.Session.bind`: psycopg's client-side cursor quotes the values."""
+        """See `ports.Session.bind`. Texts, and lists of texts or numbers, are quoted here: each file has such.
+
+        What else there is psycopg's client-side cursor quotes, which takes several times as long.
+        """
         with self._translating():
             text = _with_names(sql, names, self._connection, params)
-            return psycopg.AsyncClientCursor(self._connection).mogrify(text.encode(), params)
+            literals = {name: self._literal(value) for name, value in params.items()}
+            if None in literals.values():
+                return psycopg.AsyncClientCursor(self._connection).mogrify(text.encode(), params)
+            return _PLACEHOLDER.sub(lambda found: literals[found[1]] or "" if found[1] else "%", text)
+
+    def _literal(self, value: object) -> str | None:
+        """The value as psycopg writes it; None: psycopg itself knows how."""
+        if isinstance(value, list) and value:
+            if all(type(item) is int for item in value):
+                return f"'{{{','.join(map(str, value))}}}'"
+            if not all(type(item) is str for item in value):
+                return None
+            value = f"{{{','.join(map(_element, value))}}}"
+        if type(value) is not str or "\0" in value:  # libpq would end there; psycopg refuses it
+            return None
+        return bytes(pq.Escaping(self._connection.pgconn).escape_literal(value.encode())).decode()
 
     async def run_many(self, statements: Sequence[str]) -> None:
         """See `ports.Session.run_many`: one message of the simple query protocol.
@@ -359,6 +379,12 @@ def _results(pgconn: pq.abc.PGconn, results: list[pq.abc.PGresult]) -> Generator
                     pgconn.consume_input()
         else:
             results.append(result)
+
+
+def _element(text: str) -> str:
+    """A text in a literal of an array (PostgreSQL documentation, "Array Input and Output Syntax")."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _with_names(text: str, names: Names | None, connection: psycopg.AsyncConnection, params: Params | None) -> str:

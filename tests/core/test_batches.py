@@ -61,7 +61,7 @@ def test_the_pace_follows_the_server() -> None:
     assert pace.files == 1
     for _ in range(10):
         pace.took(0)
-    assert pace.files == 64
+    assert pace.files == 128
 
 
 def test_a_bounded_pace() -> None:

@@ -68,12 +68,32 @@ async def test_parameters_and_names(session: PsycopgSession) -> None:
     assert await session.value("SELECT a FROM {table}", names={"table": 'we "ird'}) == "o'k %s"
 
 
-async def test_bound_values_are_the_same_as_parameters(session: PsycopgSession) -> None:
-    values = {"a": ["it's", 'q"\\', "NULL", "", "{,}", "%s"], "b": None, "c": "x\\'y", "d": 3}
-    text = "SELECT %(a)s::text[] AS a, %(b)s::text AS b, %(c)s::text AS c, %(d)s::int AS d"
-    assert await session.rows(session.bind(text, values)) == [values]
+_AWKWARD = ["it's", 'q"\\', "NULL", "", "{,}", "%s", "%(c)s", "a\nb\t", "ünï €", "$$", "\\"]
+
+
+@pytest.mark.parametrize(
+    ("casts", "values"),
+    [
+        ({"a": "text[]", "b": "text", "c": "text", "d": "int"}, {"a": _AWKWARD, "b": None, "c": "x\\'y", "d": 3}),
+        ({"a": "text[]", "b": "text", "c": "text", "d": "oid[]"}, {"a": _AWKWARD, "b": "", "c": "x\\'y", "d": [3, 1]}),
+        ({"a": "text[]", "b": "text[]", "c": "bigint[]"}, {"a": [], "b": ["x", None], "c": [-(2**40), 7]}),
+    ],
+    ids=["by psycopg", "by the session", "odd lists"],
+)
+async def test_bound_values_are_the_same_as_parameters(
+    session: PsycopgSession, casts: dict[str, str], values: dict[str, object]
+) -> None:
+    text = "SELECT " + ", ".join(f"%({name})s::{cast} AS {name}" for name, cast in casts.items()) + ", '%%' AS e"
+    assert await session.rows(session.bind(text, values)) == [{**values, "e": "%"}]
     await session.run("SET standard_conforming_strings = off; SET escape_string_warning = off")
-    assert await session.rows(session.bind(text, values)) == [values]
+    assert await session.rows(session.bind(text, values)) == [{**values, "e": "%"}]
+
+
+async def test_a_bound_value_is_never_cut_short(session: PsycopgSession) -> None:
+    for value in ("a\0b", ["a", "b\0c"]):
+        with pytest.raises(TargetError) as caught:
+            session.bind("SELECT %(a)s::text[]", {"a": value})
+        assert caught.value.code == "target.value"
 
 
 async def test_a_value_that_python_cannot_hold(session: PsycopgSession) -> None:
