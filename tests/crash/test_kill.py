@@ -32,6 +32,7 @@ GOOD = {
     "003_own.sql": "begin;\nupdate public.notes set body = 'b';\ncommit;",
     "004_more.sql": "insert into public.notes values (2, 'c');",
 }
+DUPLICATE = 'target.statement_failed: duplicate key value violates unique constraint "notes_pkey"'
 BAD = {**GOOD, "005_bad.sql": "insert into public.notes values (1, 'again');"}
 
 
@@ -55,18 +56,22 @@ def in_child(work) -> int:
 def counting(limit: int, *, after: bool) -> list[int]:
     """From now on in this process: leave at the call of that number, before it is sent or after it was answered."""
     calls = [0]
-    query = PsycopgSession._query
 
-    async def counted(self, text):
-        calls[0] += 1
-        if calls[0] == limit and not after:
-            os._exit(KILLED)
-        result = await query(self, text)
-        if calls[0] == limit and after:
-            os._exit(KILLED)
-        return result
+    def counted(call):
+        async def wrapped(self, *args, **more):
+            calls[0] += 1
+            number = calls[0]
+            if number == limit and not after:
+                os._exit(KILLED)
+            result = await call(self, *args, **more)
+            if number == limit and after:
+                os._exit(KILLED)
+            return result
 
-    PsycopgSession._query = counted
+        return wrapped
+
+    PsycopgSession._query = counted(PsycopgSession._query)
+    psycopg.AsyncCursor.execute = counted(psycopg.AsyncCursor.execute)  # calls with parameters
     return calls
 
 
@@ -105,6 +110,7 @@ def measure(server, folder: Path, files: dict[str, str]) -> int:
         write_migrations(folder, files)
         settings = make_settings(server.url("crash_measure"), folder)
         count = folder / "calls"
+        expected = ("succeeded", "") if files is GOOD else ("restored", DUPLICATE)
 
         async def work() -> None:
             calls = counting(0, after=False)
@@ -112,6 +118,7 @@ def measure(server, folder: Path, files: dict[str, str]) -> int:
             count.write_text(str(calls[0]))
 
         assert in_child(work) == 0
+        assert run_aside(outcome(settings)) == expected  # else what is counted and killed is another deploy
         return int(count.read_text())
     finally:
         run_aside(server.drop_database("crash_measure"))
@@ -156,6 +163,7 @@ def one_kill(server, folder: Path, files: dict[str, str], point: int, *, after: 
             assert rows(copy.url, valid) == [(True,)], context
         else:
             assert state in {"rolled_back", "restored"}, context
+            assert not failure.startswith("agent.bug"), context
             assert whole(copy) == before, context
         assert not rows(copy.url, "select 1 from pg_class where relname like 'deploy\\_agent%'"), context
         return code == KILLED
@@ -166,7 +174,7 @@ def one_kill(server, folder: Path, files: dict[str, str], point: int, *, after: 
 async def outcome(settings) -> tuple[str, str]:
     async with open_deps(settings) as deps:
         [deploy] = await deps.store.deploys(limit=2)
-        return deploy.state.value, deploy.failure.message if deploy.failure else ""
+        return deploy.state.value, f"{deploy.failure.code}: {deploy.failure.message}" if deploy.failure else ""
 
 
 async def test_the_statement_of_a_killed_worker_is_ended_before_anything_else(database, tmp_path: Path) -> None:
