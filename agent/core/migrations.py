@@ -85,7 +85,7 @@ def read_folder(files: Mapping[str, bytes], *, label: str) -> Folder:
         elif not is_migration(file):
             findings.append(_skipped(file, "its name is not `<version>_<name>.sql`"))
         else:
-            migration, problem = _read_file(file, files[file])
+            migration, problem = _read_file(file, _Content(files[file]))
             migrations.append(migration)
             findings += problem
     migrations.sort(key=lambda one: one.version)
@@ -166,12 +166,32 @@ def _skipped(file: str, reason: str) -> Finding:
     )
 
 
+class _Content:
+    """A file's bytes, known by their hash: what is remembered of a file must not hold them a second time."""
+
+    __slots__ = ("_bytes", "digest")
+
+    def __init__(self, content: bytes) -> None:
+        self._bytes = content
+        self.digest = hashlib.sha256(content).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Content) and other.digest == self.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def take(self) -> bytes:
+        """The bytes, once."""
+        content, self._bytes = self._bytes, b""
+        return content
+
+
 @lru_cache(maxsize=KEPT_FILES)
-def _read_file(file: str, content: bytes) -> tuple[Migration, tuple[Finding, ...]]:
+def _read_file(file: str, content: _Content) -> tuple[Migration, tuple[Finding, ...]]:
     version, _, name = file.removesuffix(".sql").partition("_")
-    text, findings = _decode(file, content)
-    digest = hashlib.sha256(content).hexdigest()
-    return Migration(version=version, name=name, file=file, text=text, sha256=digest), tuple(findings)
+    text, findings = _decode(file, content.take())
+    return Migration(version=version, name=name, file=file, text=text, sha256=content.digest), tuple(findings)
 
 
 def _decode(file: str, content: bytes) -> tuple[str, list[Finding]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from agent.core.splitter import code_only, split
@@ -116,18 +117,26 @@ def describe(text: str, committing: frozenset[str] = frozenset()) -> Fact:
     refuses = verb in _MAY_BE_ALONE and _REFUSES.match(words) is not None
     value = _ADD_VALUE.match(code) if verb == "ALTER" else None
     enum = _CREATE_ENUM.match(code) if verb == "CREATE" else None
-    return Fact(
-        tag=_tag(verb, words, code),
-        control=control,
-        chains=chains,
-        runs_alone=refuses or _MAY_REFUSE.match(words) is not None or _commits_itself(verb, code, committing),
-        refuses_transaction=refuses,
-        adds_enum_value=value[2].replace("''", "'") if value else "",
-        enum_type=unquoted(value[1]) if value else "",
-        creates_enum=unquoted(enum[1]) if enum else "",
-        destructive=_destroys(verb, words, code),
-        sets_session=verb in {"SET", "SELECT"} and _SETS.match(words) is not None,
+    return _shared(
+        Fact(
+            tag=_tag(verb, words, code),
+            control=control,
+            chains=chains,
+            runs_alone=refuses or _MAY_REFUSE.match(words) is not None or _commits_itself(verb, code, committing),
+            refuses_transaction=refuses,
+            adds_enum_value=value[2].replace("''", "'") if value else "",
+            enum_type=unquoted(value[1]) if value else "",
+            creates_enum=unquoted(enum[1]) if enum else "",
+            destructive=_destroys(verb, words, code),
+            sets_session=verb in {"SET", "SELECT"} and _SETS.match(words) is not None,
+        )
     )
+
+
+@lru_cache(maxsize=256)
+def _shared(fact: Fact) -> Fact:
+    """Of equal facts always the same one: there are many, and they are kept."""
+    return fact
 
 
 def _control(words: str) -> tuple[Control, bool]:

@@ -130,6 +130,7 @@ class Run:
     plan: Plan | None = None
     runbook: Runbook | None = None
     before: Snapshot | None = None
+    recalled: bool = False
     cancel_reason: str = ""
     interruptible: bool = False
     held: tuple[Session, str] | None = None

@@ -166,7 +166,9 @@ async def _let_go(run: Run) -> None:
 
 
 async def _recall(run: Run) -> None:
-    """Read back what earlier steps kept, after a change of workers."""
+    """Read back what earlier steps kept, after a change of workers: once, for what this worker does it knows."""
+    if run.recalled:
+        return
     store = run.deps.store
     if run.plan is None and (text := await store.get_evidence(run.deploy_id, "plan")):
         run.plan = Plan.model_validate_json(text)
@@ -174,6 +176,7 @@ async def _recall(run: Run) -> None:
         run.runbook = Runbook.model_validate_json(text)
     if run.before is None and (text := await store.get_evidence(run.deploy_id, "snapshot")):
         run.before = Snapshot.model_validate_json(text)
+    run.recalled = True
 
 
 async def _start(run: Run) -> State:
