@@ -17,7 +17,7 @@ from agent.core.models import CheckResult, Deploy, Event, EventKind, NewEvent, V
 from agent.core.states import FINAL, State
 from agent.core.units import duration
 from agent.report import words
-from agent.report.collect import TITLES, check_level, told_already
+from agent.report.collect import TITLES, check_level, is_note, told_already
 from agent.report.explain import LEVELS
 from agent.report.models import SEVERITY_LEVELS, DeployView, Level, LockWait
 from agent.report.timeline import APPROVAL_LEVELS
@@ -289,7 +289,7 @@ def _notice(event: NewEvent) -> _Words:
 
 def _finding(event: NewEvent) -> _Words:
     level = SEVERITY_LEVELS[event.severity]
-    return ("", level) if level is Level.INFO else (event.message, level)
+    return (event.message, level) if level is not Level.INFO or is_note(event) else ("", level)
 
 
 def _rung(event: NewEvent) -> _Words:

@@ -248,13 +248,6 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
             "environment:read",
             "a branch's state and address",
         ),
-        "push_branch": _write(
-            "v1-push-a-branch",
-            "/v1/branches/{branch_id_or_ref}/push",
-            _BRANCHES.format("write"),
-            "environment:write",
-            "bringing a branch up to its parent",
-        ),
         "delete_branch": _read(
             "v1-delete-a-branch",
             "/v1/branches/{branch_id_or_ref}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
@@ -17,6 +17,7 @@ from agent.core.platform import (
     Project,
     ReadOnly,
     ServiceHealth,
+    UpgradeEligibility,
     UpgradeStatus,
     Window,
     instant,
@@ -45,6 +46,8 @@ _STOPS = frozenset(
 
 #: Nobody answers, or not to this token: the reason is the same for every question.
 _NOBODY = frozenset({"platform.unreachable", "platform.timeout", "platform.tls_refused", "platform.token_refused"})
+
+_NO_PROJECT = ("platform.not_found", "v1-get-project")
 
 
 class PlatformLimits(Model):
@@ -173,10 +176,45 @@ def upgrade(found: UpgradeStatus) -> list[Finding]:
     ]
 
 
-def maintenance(found: Maintenance | None, *, now: datetime, limits: PlatformLimits) -> list[Finding]:
-    """A maintenance window that is open, or opens soon."""
-    if found is None:
+def upgrade_offered(found: UpgradeEligibility) -> list[Finding]:
+    """An upgrade of Postgres that could be begun."""
+    if not found.eligible or found.latest_app_version == found.current_app_version:
         return []
+    return [
+        _finding(
+            "upgrade_offered",
+            Severity.INFO,
+            f"an upgrade of Postgres is on offer: {found.current_app_version} to {found.latest_app_version}",
+            "Not during a deploy: it takes the project offline. Begin it in the Supabase dashboard.",
+        )
+    ]
+
+
+def settings(found: Mapping[str, str | int | float | bool]) -> list[Finding]:
+    """Settings of Postgres, changed for the whole project, under which a deploy means something else."""
+    role = str(found.get("session_replication_role", "origin"))
+    if role == "origin":
+        return []
+    return [
+        _finding(
+            "triggers_off",
+            Severity.WARNING,
+            f"session_replication_role is {role} for the whole project: triggers do not fire, and foreign keys are not "
+            "checked",
+            "Set it back to origin in the project's Postgres settings before you change data.",
+        )
+    ]
+
+
+def maintenance(found: Maintenance | None, *, now: datetime, limits: PlatformLimits) -> list[Finding]:
+    """A maintenance window that is open, or opens soon.
+
+    Args:
+        found: None: the platform does not tell. Not every one does, so that never stops a deploy.
+    """
+    if found is None:
+        message = "not checked: maintenance windows: the platform tells none for this project"
+        return [_finding("not_checked", Severity.INFO, message)]
     if found.current is not None:
         return [_window("is open", found.current)]
     horizon = now + timedelta(seconds=limits.maintenance_s)
@@ -276,8 +314,11 @@ def not_checked(unknown: Sequence[tuple[str, AgentError]], *, required: bool) ->
         required: that stops the deploy.
     """
     severity = Severity.ERROR if required else Severity.WARNING
-    shared = [(about, error) for about, error in unknown if error.code in _NOBODY]
-    alone = [(about, error) for about, error in unknown if error.code not in _NOBODY]
+    nobody = _NOBODY
+    if any((error.code, error.where.get("operation")) == _NO_PROJECT for _, error in unknown):
+        nobody |= {"platform.not_found"}
+    shared = [(about, error) for about, error in unknown if error.code in nobody]
+    alone = [(about, error) for about, error in unknown if error.code not in nobody]
     found = [
         _finding(
             "not_checked",

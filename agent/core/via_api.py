@@ -10,6 +10,7 @@ from agent.core.checks import Check
 from agent.core.inside import inside
 from agent.core.models import Finding, Model, Severity, Strategy
 from agent.core.planning import Plan
+from agent.core.restore_policy import PLATFORM, Policy, setting_for
 from agent.core.runbook import Runbook
 from agent.core.units import count, duration
 
@@ -31,12 +32,13 @@ class Sent(Model):
     versions: tuple[str, ...]
 
 
-def planned(plan: Plan, asked: Strategy, runbook: Runbook | None, *, limit_s: float) -> Plan:
+def planned(plan: Plan, asked: Strategy, runbook: Runbook | None, *, limit_s: float, policy: Policy) -> Plan:
     """The plan with what is different over the API.
 
     Args:
         asked: the strategy that was asked for.
         limit_s: how long the transaction may take.
+        policy: of the settings.
     """
     findings = [_other_way(one) if one.code == "plan.atomic_impossible" else one for one in plan.findings]
     if plan.strategy is not Strategy.ATOMIC:
@@ -59,6 +61,19 @@ def planned(plan: Plan, asked: Strategy, runbook: Runbook | None, *, limit_s: fl
                 hint="What takes longer is rolled back whole. See docs/platform.md.",
             )
         )
+        setting, may = setting_for(PLATFORM, policy)
+        if may != "hold":
+            findings.append(
+                Finding(
+                    code="plan.via_api_platform_restore",
+                    severity=Severity.WARNING,
+                    message=f"{setting} is {may}, and over the Management API the platform is never asked for a "
+                    "restore: without a connection the agent can keep no rows that were written since",
+                    hint="Should something fail after COMMIT, the deploy says how to restore by hand. With deploy.via: "
+                    "database the setting counts.",
+                    where={"field": f"deploy.{setting}"},
+                )
+            )
     return plan.model_copy(update={"findings": tuple(findings)})
 
 

@@ -89,6 +89,8 @@ async def look_after(run: Run) -> None:
 async def _compared(run: Run, wanted: Advisors) -> Judgement:
     kept = await run.deps.store.get_evidence(run.deploy_id, BEFORE)
     if kept is None:
+        if run.deps.platform is None:
+            return not_checked(wanted, _NOT_ASKED)
         return not_checked(wanted, "what they had found before the deploy is not known")
     before = Found.model_validate_json(kept)
     after = await _ask(run.deps.platform, wanted, route=before.route)

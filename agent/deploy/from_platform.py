@@ -152,12 +152,22 @@ async def _order(run: Run) -> _Order:
         project = await platform.project()
         if not project.healthy:
             raise _NotPossible(f"the project is {project.status}")
-        if moment.point and (await platform.restore_point(moment.point)).available:
+        if moment.point and await _has_point(run, platform, moment):
             return _Order(platform=platform, moment=moment, way="undo")
         await _wait_for_window(run, platform, moment)
     except PlatformError as error:
         raise _NotPossible(error.message) from error
     return _Order(platform=platform, moment=moment, way="pitr")
+
+
+async def _has_point(run: Run, platform: Platform, moment: Moment) -> bool:
+    """Whether the restore point can be gone back to; where nobody knows, there may still be the second."""
+    try:
+        return (await platform.restore_point(moment.point)).available
+    except PlatformError as error:
+        message = f"the restore point {moment.point} cannot be looked at: {error.message}"
+        run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING)
+        return False
 
 
 async def _wait_for_window(run: Run, platform: Platform, moment: Moment) -> None:
@@ -172,7 +182,7 @@ async def _wait_for_window(run: Run, platform: Platform, moment: Moment) -> None
             case "ready":
                 return
             case "no_pitr":
-                raise _NotPossible("the project has neither a restore point nor PITR")
+                raise _NotPossible("the project has neither a restore point that can be used nor PITR")
             case "gone":
                 raise _NotPossible(f"{core.in_words('pitr', moment)} is before the first moment that it can restore")
         if clock.now() >= until:

@@ -67,7 +67,8 @@ async def make_plan(session: Session, deps: Deps, request: DeployRequest, runboo
     if deps.options.via_api:
         from agent.core.via_api import planned  # noqa: PLC0415 - few need it
 
-        plan = planned(plan, request.strategy, runbook, limit_s=deps.options.via_api_limit_s)
+        options = deps.options
+        plan = planned(plan, request.strategy, runbook, limit_s=options.via_api_limit_s, policy=options.policy)
     return plan if runbook is None else _with_runbook(plan, runbook, volume, {one.version for one in folder.migrations})
 
 

@@ -11,6 +11,7 @@ from agent.core.platform_metrics import Reading, Sample
 from agent.errors import PlatformError
 
 _NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
+_SERIES = re.compile(rf"^{_NAME.pattern}(?:\{{.*\}})?[ \t]+(?:[+-]?(?:\d|Inf)|NaN)", re.MULTILINE)
 
 
 def read_sample(text: str, names: Collection[str], *, at: datetime) -> Sample:
@@ -20,8 +21,13 @@ def read_sample(text: str, names: Collection[str], *, at: datetime) -> Sample:
         text: as the platform exposes it; lines about other names are not looked at.
 
     Raises:
-        PlatformError: `platform.bad_answer`: a line is not in the format.
+        PlatformError: `platform.bad_answer`: a line is not in the format, or there is no series of any name.
     """
+    if not _SERIES.search(text):  # something else answers: that a name is missing there says nothing about the platform
+        raise PlatformError(
+            "the platform's metrics cannot be read: the answer holds no series in the Prometheus text format",
+            code="platform.bad_answer",
+        )
     from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415 - only who asks for it pays
 
     readings: list[Reading] = []

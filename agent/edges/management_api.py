@@ -80,10 +80,6 @@ class _Regions(model.PlatformModel):
     data: tuple[_Region, ...]
 
 
-class _Pushed(model.PlatformModel):
-    workflow_run_id: str
-
-
 class _Deleted(model.PlatformModel):
     message: str
 
@@ -354,11 +350,6 @@ class ManagementApi:
     async def branch(self, ref: str) -> model.BranchDetail:
         """See `ports.Platform`."""
         return await self._ask("branch", model.BranchDetail, place=ref)
-
-    async def push_branch(self, ref: str, *, migration_version: str = "") -> str:
-        """See `ports.Platform`."""
-        body = {"migration_version": migration_version} if migration_version else {}
-        return (await self._ask("push_branch", _Pushed, place=ref, json=body)).workflow_run_id
 
     async def delete_branch(self, ref: str) -> None:
         """See `ports.Platform`."""

@@ -301,14 +301,6 @@ class Platform(Protocol):
         """
         ...
 
-    async def push_branch(self, ref: str, *, migration_version: str = "") -> str:
-        """Begin to bring the parent's state to a branch; returns the id of the run. Has an effect.
-
-        `POST /v1/branches/{branch_id_or_ref}/push`; `branching_production_write` or `branching_development_write`;
-        `environment:write`.
-        """
-        ...
-
     async def delete_branch(self, ref: str) -> None:
         """Remove a branch and its database at once. May be asked again: one that is gone afterwards is success.
 

@@ -87,6 +87,11 @@ def told_already(event: NewEvent) -> bool:
     return event.kind is EventKind.FAILURE and event.data.get("cause") in ("preflight", "check")
 
 
+def is_note(event: NewEvent) -> bool:
+    """Whether a finding that stops nothing and warns of nothing is still told: what was looked at, and what was not."""
+    return event.kind is EventKind.FINDING and str(event.data.get("code", "")).startswith("preflight.")
+
+
 @dataclass
 class Story:
     """Everything the events told, in the order it was told. Filled by `collect`."""

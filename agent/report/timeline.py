@@ -9,7 +9,7 @@ from itertools import groupby
 from agent.core.models import CheckResult, Event, EventKind, Severity, Verdict
 from agent.core.states import FINAL, State
 from agent.core.units import count
-from agent.report.collect import TITLES, WAY_BACK, Story, check_level, told_already
+from agent.report.collect import TITLES, WAY_BACK, Story, check_level, is_note, told_already
 from agent.report.explain import LEVELS, label
 from agent.report.models import SEVERITY_LEVELS, Level, PhaseRow, Status, TimelineRow
 from agent.report.words import clip, listing, size
@@ -54,7 +54,7 @@ def _row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> TimelineR
         return None
     match event.kind:
         case EventKind.FINDING:
-            what = "" if event.severity is Severity.INFO else "finding"
+            what = _finding(event)
         case EventKind.NOTICE:
             word = str(event.data.get("level", "NOTICE"))
             what, level = word.lower(), Level.WARNING if word in _SERVER_WARNINGS else Level.INFO
@@ -67,6 +67,12 @@ def _row(story: Story, event: Event, phases: dict[State, PhaseRow]) -> TimelineR
         case EventKind.LOG | EventKind.CHANGES:
             what = "note"
     return _make(story, event.at, what, detail, level) if what else None
+
+
+def _finding(event: Event) -> str:
+    if event.severity is not Severity.INFO:
+        return "finding"
+    return "note" if is_note(event) else ""
 
 
 def _way_back(event: Event) -> tuple[str, str, Level]:

@@ -43,8 +43,14 @@ def test_the_text_format_is_read_for_the_names_that_are_wanted() -> None:
         ("node_cpu_seconds_total", "1", 2_500_000.0),
         ("node_cpu_seconds_total", "0", 7.0),
     ]
-    assert read_sample("", names, at=START).readings == ()
-    assert read_sample("<html>", names, at=START).readings == ()
+
+
+@pytest.mark.parametrize("text", ["", "<html>", "Service Unavailable", '{"x": 1}', "# TYPE x gauge\n"])
+def test_what_holds_no_series_at_all_is_no_answer(text: str) -> None:
+    with pytest.raises(PlatformError, match="no series") as caught:
+        read_sample(text, {"x"}, at=START)
+    assert caught.value.code == "platform.bad_answer"
+    assert read_sample('y{z="1 2"} NaN\n', {"x"}, at=START).readings == ()
 
 
 @pytest.mark.parametrize("line", ['x{a="1",a="2"} 3', "x{ 3", "x", "x three"])

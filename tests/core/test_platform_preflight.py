@@ -102,7 +102,33 @@ def test_maintenance_that_is_open_or_near():
     assert found(None, window(timedelta(hours=1)), window(timedelta(days=7))) == warning
     assert found(None, window(timedelta(hours=3))) == []
     assert found(None, model.Window(start_at="soon", end_at="later")) == []
-    assert judge.maintenance(None, now=NOW, limits=LIMITS) == []
+    assert told(judge.maintenance(None, now=NOW, limits=LIMITS)) == [("preflight.not_checked", "info")]
+
+
+@pytest.mark.parametrize(
+    ("eligible", "latest", "told_of"), [(True, "17.6", True), (True, "17.4", False), (False, "17.6", False)]
+)
+def test_an_upgrade_on_offer_is_a_note(eligible, latest, told_of):
+    found = model.UpgradeEligibility(
+        eligible=eligible, current_app_version="17.4", latest_app_version=latest, duration_estimate_hours=1
+    )
+    assert told(judge.upgrade_offered(found)) == ([("preflight.upgrade_offered", "info")] if told_of else [])
+
+
+def test_triggers_that_are_off_for_the_whole_project_are_a_warning():
+    assert judge.settings({}) == judge.settings({"session_replication_role": "origin", "max_connections": 60}) == []
+    assert told(judge.settings({"session_replication_role": "replica"})) == [("preflight.triggers_off", "warning")]
+
+
+def test_a_project_that_is_not_there_is_one_line():
+    def unknown(operation):
+        error = PlatformError("no project", code="platform.not_found", where={"operation": operation})
+        return f"what {operation} says", error
+
+    apart = [unknown("v1-get-services-health"), unknown("v1-get-disk-utilization")]
+    assert len(judge.not_checked(apart, required=False)) == len(apart)
+    [finding] = judge.not_checked([unknown("v1-get-project"), *apart], required=False)
+    assert finding.message.count("what v1-") == len(apart) + 1
 
 
 @pytest.mark.parametrize(

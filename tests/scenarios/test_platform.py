@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
+from agent.cli.live import lines
 from agent.errors import PlatformError
 from tests.simulator import Backup, Platform, simulating
 from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
 from tests.support.oracle import psql, rows, table_hashes
 
 GOOD = {"20260101000000_notes.sql": "create table public.notes (id int primary key);"}
-ASKED = 10
+ASKED = 12
 
 
 @pytest.fixture
@@ -91,11 +92,43 @@ async def test_an_unhealthy_service_is_told_and_stops_nothing(deployed, platform
     )
 
 
+async def test_where_the_platform_is_required_and_answers_the_deploy_goes_on(deployed, platform, database):
+    outcome = await deployed(required=True)
+    assert outcome.state == "succeeded", outcome.why
+    assert platform.called("v2-list-organization-maintenance-windows")[0].status == 200
+    assert "preflight.not_checked" not in {code for code, *_ in findings(outcome)}
+
+
+async def test_what_is_due_and_what_is_set_for_the_whole_project_is_told(deployed, platform, database):
+    now = dt.datetime.now(dt.UTC)
+    platform.maintenance = (now - dt.timedelta(hours=1), now + dt.timedelta(hours=1))
+    platform.project.upgrade_to = "18.0.1.001"
+    psql(database.admin_url, f"alter database {database.name} set session_replication_role = 'replica'")
+    outcome = await deployed()
+    assert outcome.state == "succeeded", outcome.why
+    told = {(code, severity): message for code, severity, message in findings(outcome)}
+    assert "a maintenance window of the platform is open" in told["preflight.maintenance", "warning"]
+    assert "to supabase-postgres-18.0.1.001" in told["preflight.upgrade_offered", "info"]
+    assert "session_replication_role is replica" in told["preflight.triggers_off", "warning"]
+
+
+async def test_maintenance_windows_that_the_platform_does_not_have_are_told_and_stop_nothing(
+    deployed, platform, database
+):
+    platform.fault("v2-list-organization-maintenance-windows", status=404, message="Cannot GET")
+    outcome = await deployed(required=True)
+    assert outcome.state == "succeeded", outcome.why
+    assert [
+        (severity, message) for code, severity, message in findings(outcome) if code == "preflight.not_checked"
+    ] == [("info", "not checked: maintenance windows: the platform tells none for this project")]
+
+
 async def test_without_a_token_the_deploy_works_and_says_what_it_did_not_look_at(deployed, platform, database):
     outcome = await deployed(token=None)
     assert outcome.state == "succeeded", outcome.why
     ((code, severity, message),) = findings(outcome)
     assert (code, severity) == ("preflight.not_checked", "info")
+    assert message in " ".join(line.plain for event in outcome.events for line in lines(event))
     assert "for want of a token" in message
     assert platform.ref in message
     assert platform.calls == []

@@ -287,7 +287,7 @@ async def test_another_moment_is_not_taken_for_the_right_one(world: World) -> No
 @pytest.mark.parametrize(
     ("obstacle", "said"),
     [
-        ("no pitr", "the project has neither a restore point nor PITR"),
+        ("no pitr", "the project has neither a restore point that can be used nor PITR"),
         ("slot", "1 replication slot (reader), which must be gone before"),
         ("unlogged", "unlogged tables, which a restore would leave empty (public.cache)"),
         ("no backups_write", "the token lacks backups_write"),

@@ -328,6 +328,14 @@ async def test_other_strategies_and_checks_that_need_a_connection_are_refused(se
     assert not platform.called(QUERY)
 
 
+async def test_that_the_platform_is_not_asked_for_a_restore_is_said_in_the_plan(settings, tmp_path):
+    deploy_section = settings.deploy.model_copy(update={"platform_restore": "auto"})
+    outcome = await run(settings.model_copy(update={"deploy": deploy_section}))
+    assert findings(outcome)["plan.via_api_platform_restore"] == "warning"
+    (settings.migrations / "20260103000000_more.sql").write_text("insert into public.notes values (3, 'c')")
+    assert "plan.via_api_platform_restore" not in findings(await run(settings))
+
+
 async def test_a_policy_that_demands_the_platform_demands_its_backup(settings, platform, tmp_path):
     platform.project.backups = []
     outcome = await run(only_api(tmp_path, platform, required=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import secrets
 import time
 from collections.abc import Coroutine, Iterable, Mapping
@@ -69,6 +70,7 @@ class Platform:
         plan: the organization's plan: free, pro, team or enterprise.
         rate_limit: requests a minute for a user, project and endpoint; None: not limited.
         restore_points: whether this customer may use restore points ("select customers").
+        maintenance: the maintenance window that is open, from and to; None: none is.
     """
 
     def __init__(self, *, validate: bool = True) -> None:
@@ -82,6 +84,7 @@ class Platform:
         self.plan = "pro"
         self.rate_limit: int | None = 120
         self.restore_points = True
+        self.maintenance: tuple[dt.datetime, dt.datetime] | None = None
         self.organization = ORGANIZATION
         self.projects: dict[str, Project] = {}
         self.branches: dict[str, Branch] = {}
@@ -233,6 +236,11 @@ class Platform:
         self.background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.violations.append(f"in the background: {type(error).__name__}: {error}")
+
+    @property
+    def scripted(self) -> list[Fault]:
+        """What goes wrong, or did."""
+        return [one.fault for one in self._faults]
 
     def clear_faults(self) -> None:
         """Nothing goes wrong any more."""

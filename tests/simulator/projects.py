@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from .model import Call, Refused
 from .operations import operation
-from .project import HEALTHY, ORGANIZATION, Project
+from .project import HEALTHY, ORGANIZATION, Project, now
 
 _ENGINE = "17"
 
@@ -192,3 +193,28 @@ def _project(project: Project) -> dict[str, Any]:
             "release_channel": "ga",
         },
     }
+
+
+_WINDOW = dt.timedelta(hours=2)
+_WEEK = dt.timedelta(days=7)
+
+
+@operation("v2-list-organization-maintenance-windows")
+async def maintenance(call: Call) -> dict[str, Any]:
+    """Sundays from two to four o'clock UTC, in every region that has a project; `Platform.maintenance` is open now."""
+    _own(call)
+    today = now().replace(hour=2, minute=0, second=0, microsecond=0)
+    first = today + dt.timedelta(days=(6 - today.weekday()) % 7)
+    first += _WEEK if first <= now() else dt.timedelta()
+    opened = call.platform.maintenance
+    attributes = {
+        "window": {"day": "sun", "start_utc": "02:00", "duration_minutes": 120},
+        "current_window": _occurrence(*opened) if opened else None,
+        "next_windows": [_occurrence(one, one + _WINDOW) for one in (first + _WEEK * week for week in range(5))],
+    }
+    regions = sorted({one.region for one in call.platform.projects.values()})
+    return {"data": [{"type": "maintenance_window", "id": one, "attributes": attributes} for one in regions]}
+
+
+def _occurrence(begins: dt.datetime, ends: dt.datetime) -> dict[str, str]:
+    return {"start_at": begins.isoformat(), "end_at": ends.isoformat()}
