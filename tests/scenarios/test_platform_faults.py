@@ -84,7 +84,7 @@ create table public.kept (id int primary key, body text); insert into public.kep
 """
 RUNBOOK = """
 advisors: {}
-platform_metrics: {every: 300ms, limits: [{name: pg_stat_database_num_backends, max: 1000, samples: 1, id: connections}]}
+platform_metrics: {every: 300ms, limits: [{name: pg_stat_database_num_backends, max: 999, samples: 1, id: backends}]}
 """
 
 
