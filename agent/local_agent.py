@@ -256,6 +256,7 @@ class Agent:
     async def prune(self, *, dry_run: bool = False) -> list[BackupRecord]:
         """Remove what the retention rules let go; returns those."""
         return await prune(
+            target=self._deps.target,
             objects=self._deps.objects,
             store=self._deps.store,
             clock=self._deps.clock,

@@ -94,7 +94,7 @@ def wraparound(rows: Rows, limits: PreflightLimits) -> list[Finding]:
 
 
 def capacity(rows: Rows, limits: PreflightLimits) -> list[Finding]:
-    """Free connections, and places in the lock table for a restore in one transaction."""
+    """Free connections, places in the lock table for a restore in one transaction, and what no backup holds."""
     row = rows[0]
     found = []
     if row["free"] < limits.connections:
@@ -115,6 +115,17 @@ def capacity(rows: Rows, limits: PreflightLimits) -> list[Finding]:
                 f"the application has {row['relations']} relations, the lock table {row['lock_places']} places: "
                 "a backup or restore in one transaction may run out of shared memory",
                 "Raise max_locks_per_transaction (needs a restart of the server).",
+            )
+        )
+    if row["large_objects"]:
+        found.append(
+            _finding(
+                "large_objects",
+                Severity.WARNING,
+                f"the database has {row['large_objects']:,} large objects, and no backup of the agent holds them: a "
+                "restore leaves them as they are",
+                "If the migrations write to large objects or unlink them, take a backup of Supabase's first. A deploy "
+                "that has done so and fails ends needs_operator, and says so.",
             )
         )
     return found

@@ -22,6 +22,8 @@ Node = tuple[int, int, int]
 # OIDs of system catalogs; they are the same in every database (src/include/catalog/pg_*.h).
 PG_CLASS, PG_ATTRDEF = 1259, 2604
 
+_INHERITED = " INHERITED"  # see sql/catalog/objects/constraints.sql
+
 ELSEWHERE = frozenset(
     {
         "cast",
@@ -163,8 +165,8 @@ class _Planner:
         while True:
             gone = self.dependencies.closure(roots, alone=alone)
             again = self._again(gone)
-            if whole := {node for node in self._tables_of_lost_columns(again) if node not in gone}:
-                roots |= whole
+            if along := {node for node in self._tables_of_lost_columns(again) | self._owned(again) if node not in gone}:
+                roots |= along
                 continue
             early, late = self._set_back(again, self._lost_defaults(gone))
             return Undo(
@@ -209,6 +211,16 @@ class _Planner:
         """A column does not come back where it was, so its table is made again."""
         parents = {self.before[name].parent for name in names if self.before[name].kind == "column"}
         return {node_of(self.now[parent]) for parent in parents if parent in self.now}
+
+    def _owned(self, again: Collection[str]) -> set[Node]:
+        """Sequences of tables that are made again: the archive makes them along, also those that were let go of."""
+        return {
+            node_of(self.now[name])
+            for name, item in self.before.items()
+            if "owned_by" in item.settings
+            and name in self.now
+            and any(one in self.before and self.before[one].parent in again for one in item.needs)
+        }
 
     def _again(self, gone: Collection[Node]) -> set[str]:
         return {
@@ -256,7 +268,8 @@ class _Planner:
             (early if first else late).extend(set_back)
             if name in lost and item.settings.get("default") == self.now[name].settings.get("default"):
                 late.append(item.settings["default"])
-        return early, late
+        opened, shut = owners_let_in(self.before) if again else ((), ())
+        return [*early, *opened], [*late, *shut]
 
     def _blocked(self, gone: Collection[Node]) -> Iterator[Node]:
         """What goes along and is in no backup."""
@@ -274,6 +287,38 @@ def _is_elsewhere(item: CatalogObject, before: Mapping[str, CatalogObject], now:
     if item.kind in ELSEWHERE:
         return True
     return item.kind in ("trigger", "policy") and item.parent not in before and item.parent not in now
+
+
+def owners_let_in(before: Mapping[str, CatalogObject]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Schemas whose owner has taken rights in them from itself, without which nothing can be made there.
+
+    Returns:
+        SQL that gives them back meanwhile, and SQL that takes them again.
+    """
+    shut = [
+        (name.removeprefix("schema:"), item.settings)
+        for name, item in before.items()
+        if item.kind == "schema" and item.settings.get("acl", "").startswith("REVOKE ")
+    ]
+    opened = (f"GRANT ALL ON SCHEMA {name} TO {says['owner'].rpartition(' OWNER TO ')[2]}" for name, says in shut)
+    return tuple(opened), tuple(says["acl"] for _, says in shut)
+
+
+def validated_apart(before: Mapping[str, CatalogObject], again: Collection[str]) -> tuple[str, ...]:
+    """SQL that makes inherited checks valid which were so, though their table's parent has them NOT VALID.
+
+    pg_dump writes the parent's behind its children, and then no child has it validated.
+    """
+    unchecked = {item.definition.removesuffix(_INHERITED) for item in before.values() if item.kind == "constraint"}
+    return tuple(
+        f"ALTER TABLE {(table := item.parent.removeprefix('relation:'))} VALIDATE CONSTRAINT "
+        f"{name.removeprefix(f'constraint:{table}.')}"
+        for name, item in before.items()
+        if name in again
+        and item.kind == "constraint"
+        and item.definition.endswith(_INHERITED)
+        and f"{item.definition.removesuffix(_INHERITED)} NOT VALID" in unchecked
+    )
 
 
 class Pieces(Model):
@@ -307,8 +352,8 @@ def pieces(undo: Undo, before: Mapping[str, CatalogObject], archive: Iterable[En
             keys[name] = item.create
         elif found := by_oid[item.classid, item.objid] if not item.objsubid else set():
             chosen |= found
-        elif item.parent in undo.again:
-            continue  # it is in its table's entry
+        elif item.parent in undo.again or (item.kind == "trigger" and not item.drop):
+            continue  # it is in its table's entry, or a partition's copy
         elif item.create:
             create.append(item.create)
         else:

@@ -29,6 +29,7 @@ from agent.ports import Session
 
 TARGETED, IN_PLACE = 3, 4
 _ROUNDS = 5
+_TOLD = 50  # lines
 
 
 @dataclass(kw_only=True)
@@ -198,8 +199,12 @@ async def _permitted_in_place(run: Run, source: _Source) -> Guard:
     undone = tuple(f"migration {version}" for version in deploy.versions)
     while True:
         session = await run.clean_session()
-        for line in (await compare(run, session)).content:
+        taken_back = (await compare(run, session)).content
+        for line in taken_back[:_TOLD]:
             run.emitter.emit(EventKind.LOG, f"the restore takes back: {line}", severity=Severity.WARNING)
+        if (more := len(taken_back) - _TOLD) > 0:
+            message = f"the restore takes back the content of {more:,} more tables"
+            run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING)
         async with session.transaction(read_only=True, repeatable=True):
             guard = await _guard(run, session, source)
             await _salvage(run, session, source, None)

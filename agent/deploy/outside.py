@@ -118,6 +118,20 @@ def attempt(session: Session, statement: str) -> str:
     return session.bind(text, {"statement": statement})
 
 
+def made(session: Session, item: OutsideObject) -> str:
+    """SQL that makes an object in a restore. What another role gives beforehand, only that role can give again."""
+    return attempt(session, item.create) if _of_another(item) else item.create
+
+
+def gone(session: Session, item: OutsideObject) -> str:
+    """SQL that takes one away in a restore; see `made`."""
+    return attempt(session, item.drop) if _of_another(item) else item.drop
+
+
+def _of_another(item: OutsideObject) -> bool:
+    return item.kind == "default privileges" and not item.tied
+
+
 async def stored(folder: Path, *, shared: bool = True) -> list[OutsideObject]:
     """All such objects of a backup, from its files; `shared` as of `read_outside`."""
     items = _LIST.validate_json(await asyncio.to_thread((folder / OUTSIDE).read_bytes))

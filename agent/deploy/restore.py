@@ -7,7 +7,7 @@ the server has no room for so many locks it takes several, kept in a journal, so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,10 +18,11 @@ from agent.core import lock_room
 from agent.core.ahead import Table
 from agent.core.archive_list import Entry, as_listing, belongings, entries, fast_order, split_at_rows
 from agent.core.backups import Manifest
-from agent.core.catalog import CatalogObject
+from agent.core.catalog import CatalogObject, in_place
 from agent.core.models import BackupRecord, EventKind, Severity
 from agent.core.restore_failures import refuse_newer_server
 from agent.core.restore_sql import as_members, reading_checks
+from agent.core.undo import owners_let_in, validated_apart
 from agent.deploy import outside
 from agent.deploy.ahead import loaded_ahead, move
 from agent.deploy.archive import BackupOptions, load_manifest, opened
@@ -29,7 +30,7 @@ from agent.deploy.beside import together
 from agent.deploy.carrying import Batch, Carrying, end_leftovers, script, unfinished
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.late import Guard
-from agent.deploy.snapshot import application_schemas, backup_catalog
+from agent.deploy.snapshot import application_schemas, backup_catalog, read_objects
 from agent.errors import BackupError, TargetError
 from agent.ports import Clock, ObjectStore, PgTools, Session, Target
 
@@ -231,17 +232,19 @@ async def _plan(
         listing, existing_schemas=manifest.schemas, foreign_owners={row["owner"] for row in left_alone}
     )
     lines = set(chosen.split("\n"))
-    kept = await session.rows(sql.load("restore/kept"), scope)
-    stays = belongings(archive, _live(archive, {(row["classid"], row["objid"]) for row in kept}))
+    staying = {(row["classid"], row["objid"]) for row in await session.rows(sql.load("restore/kept"), scope)}
+    stays = belongings(archive, _live(archive, staying))
     wanted = fast_order(entry for entry in archive if entry.line in lines and entry.dump_id not in stays)
-    order, granted = await _granted_on(tools, folder / core.APPLICATION, wanted)
+    order, granted = await granted_on(tools, folder / core.APPLICATION, wanted)
     known = await asyncio.to_thread((folder / core.CATALOG).exists)  # not in backups of an earlier version
     catalog = await backup_catalog(folder) if known else {}
     checks = reading_checks(catalog)
-    split = split_at_rows(order)
+    async with session.transaction(read_only=True):
+        present = await read_objects(session, scope["schemas"]) if catalog else {}
+    split, (opened, shut) = split_at_rows(order), owners_let_in(catalog)
     drop_schema, make_schema = sql.load("restore/drop_schema"), sql.load("aside/make_schema")
     return _Plan(
-        untie=[item.drop for item in reversed(dropped) if item.kind not in outside.FIRST],
+        untie=[outside.gone(session, item) for item in reversed(dropped) if item.kind not in outside.FIRST],
         guard=lambda tables: guard.script(session, tables) if guard else "",
         empty=[(_Drop(row["statement"], row["relation"]), row["locks"]) for row in contents],
         first=[
@@ -253,6 +256,7 @@ async def _plan(
                 if name not in facts["schemas"]
             ),
             *(item.create for item in made if item.kind in _EARLY),
+            *opened,
         ],
         made=split[0],
         unchecked=[item.drop for item in checks],
@@ -260,7 +264,10 @@ async def _plan(
         last=[
             *(_checked(session, item) for item in checks),
             *granted,
-            *(item.create for item in made if item.kind not in _EARLY),
+            *(outside.made(session, item) for item in made if item.kind not in _EARLY),
+            *_set_back(catalog, present, staying),
+            *shut,
+            *validated_apart(catalog, catalog),
             await history_rows(session, folder),
             sql.load("restore/reload"),
             last,
@@ -273,11 +280,25 @@ async def _plan(
     )
 
 
+def _set_back(
+    before: Mapping[str, CatalogObject], now: Mapping[str, CatalogObject], staying: Collection[tuple[int, int]]
+) -> Iterator[str]:
+    """SQL that gives schemas, and what must stay, the settings that they had: also what their owner may do."""
+    for name, item in before.items():
+        there = now.get(name)
+        if item.kind == "schema":
+            yield from in_place(item, there)[0] if there else ()
+            yield from in_place(item, there)[1] if there else item.settings.values()
+        elif there and (there.classid, there.objid) in staying and there.definition == item.definition:
+            for statements in in_place(item, there):
+                yield from statements
+
+
 def _live(archive: Sequence[Entry], objects: Collection[tuple[int, int]]) -> set[int]:
     return {entry.dump_id for entry in archive if (entry.classid, entry.objid) in objects}
 
 
-async def _granted_on(tools: PgTools, archive: Path, order: list[Entry]) -> tuple[list[Entry], tuple[str, ...]]:
+async def granted_on(tools: PgTools, archive: Path, order: list[Entry]) -> tuple[list[Entry], tuple[str, ...]]:
     """Rights that another role than the owner has granted: pg_restore would become that role as only a superuser may.
 
     Returns:

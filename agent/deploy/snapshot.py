@@ -200,6 +200,7 @@ def _named(items: Sequence[str | None] | None) -> Iterator[tuple[str, str]]:
             yield name, statement
 
 
+_LOCKED_AT_ONCE = 200  # tables
 _OUTSIDE_TABLE_BYTES = 4_000_000  # tables of other schemas up to this size are hashed, should a migration write there
 
 
@@ -234,13 +235,26 @@ async def read_marks(
     """
     await session.run(sql.load("snapshot/settings"))
     tables = await session.rows(sql.load("snapshot/tables"), tables_asked(schemas, only=only, without=without))
-    return {table["name"]: await _mark(session, table) for table in tables}
+    return await _marks(session, tables)
+
+
+async def _marks(session: Session, tables: Sequence[Row]) -> dict[str, TableMark]:
+    """Many tables are read some at a time, so that their locks and those of their indexes are not held all at once."""
+    lets_go = len(tables) > _LOCKED_AT_ONCE and await session.in_transaction()
+    if lets_go:
+        await session.run(sql.load("snapshot/hold_on"))
+    found = {}
+    for number, table in enumerate(tables, 1):
+        found[table["name"]] = await _mark(session, table)
+        if lets_go and (number % _LOCKED_AT_ONCE == 0 or number == len(tables)):
+            await session.run(sql.load("snapshot/let_go"))
+    return found
 
 
 async def _read_outside_marks(session: Session, schemas: Sequence[str]) -> dict[str, TableMark]:
     """The same of the smaller tables of other schemas, also those of extensions."""
     tables = await session.rows(sql.load("snapshot/tables"), tables_asked(schemas, members=True))
-    return {one["name"]: await _mark(session, one) for one in tables if one["bytes"] <= _OUTSIDE_TABLE_BYTES}
+    return await _marks(session, [one for one in tables if one["bytes"] <= _OUTSIDE_TABLE_BYTES])
 
 
 async def _mark(session: Session, table: Row) -> TableMark:

@@ -155,6 +155,7 @@ class Supervisor:
     async def prune(self) -> None:
         """Remove what the retention rules let go."""
         gone = await prune(
+            target=self._deps.target,
             objects=self._deps.objects,
             store=self._deps.store,
             clock=self._deps.clock,

@@ -13,16 +13,18 @@ from pathlib import Path
 
 from agent import sql
 from agent.core import backups as core
+from agent.core import lock_room
 from agent.core.archive_list import Entry, as_listing, attached_late, belongings, entries, fast_order, split_at_rows
 from agent.core.backups import Manifest, OutsideObject
 from agent.core.catalog import CatalogObject
 from agent.core.models import TableMark
-from agent.core.undo import Dependencies, Edge, Undo, node_of, pieces, plan_undo
+from agent.core.restore_sql import reading_checks
+from agent.core.undo import Dependencies, Edge, Undo, node_of, pieces, plan_undo, validated_apart
 from agent.deploy import outside
 from agent.deploy.carrying import Batch, script
 from agent.deploy.deps import Run
 from agent.deploy.late import Guard
-from agent.deploy.restore import history_rows
+from agent.deploy.restore import granted_on, history_rows
 from agent.deploy.salvage import deploy_wrote
 from agent.deploy.snapshot import (
     advance_sequences,
@@ -108,11 +110,13 @@ async def compose(
         raise NotPossible(f"the backup cannot make these again by themselves: {', '.join(made.missing[:5])}")
     chosen = belongings(archive, made.entries) | _rows_of(archive, case)
     order = attached_late(fast_order([one for one in archive if one.dump_id in chosen and one.desc not in _BESIDE]))
+    await _refuse_without_room(session, case, order)
+    order, granted = await granted_on(run.deps.tools, folder / core.APPLICATION, order)
     emptying = await _emptying(session, case, least=run.deps.backup.ahead_bytes)
     made_first, filled = split_at_rows(order) if emptying.fresh else (order, [])
     present = await outside.read_outside(session, case.schemas)
     gone, again = core.outside_changes(
-        await outside.stored(folder), [_untied(item, case.undo, makes=bool(made.entries)) for item in present]
+        await outside.stored(folder), [_untied(item, case.undo, makes=bool(case.undo.again)) for item in present]
     )
     lines = {f"{item.kind} {item.name}" for item in (*gone, *again) if not item.tied}
     first = outside.FIRST
@@ -124,7 +128,7 @@ async def compose(
         batch=Batch(
             name="targeted",
             before=script(
-                *(item.drop for item in reversed(gone) if item.kind not in first),
+                *(outside.gone(session, item) for item in reversed(gone) if item.kind not in first),
                 guard.script(session, case.losing.values()),
                 *case.undo.drops,
                 *(item.drop for item in reversed(gone) if item.kind in first),
@@ -136,9 +140,11 @@ async def compose(
             listing=as_listing(made_first),
             rest=as_listing(filled),
             after=script(
+                *granted,
                 *made.create,
                 *case.undo.late,
-                *(item.create for item in again if item.kind not in first),
+                *validated_apart(case.before, case.undo.again),
+                *(outside.made(session, item) for item in again if item.kind not in first),
                 _keys(session, case, after=True),
                 *(_key(session, text, case.before[name].parent) for name, text in made.keys.items()),
                 advance_sequences(session, run.before),
@@ -148,6 +154,19 @@ async def compose(
             ),
         ),
     )
+
+
+async def _refuse_without_room(session: Session, case: _Case, order: Sequence[Entry]) -> None:
+    """Raises NotPossible where its one transaction takes more locks than there is room for: rung 4 takes several."""
+    [found] = await session.rows(sql.load("restore/locks"), {"schemas": []})
+    room = lock_room.room(places=found["places"], taken=found["taken"])
+    set_back = len(case.undo.early) + len(case.undo.late)
+    locks = len(case.undo.hit) + lock_room.to_make(order) + set_back + len(case.loaded)
+    if locks > room:
+        raise NotPossible(
+            f"its one transaction would take {locks:,} locks, and the server has room for {room:,}; a restore of "
+            "everything can be cut into several"
+        )
 
 
 async def _look(
@@ -176,8 +195,12 @@ async def _look(
 
 
 def _in_the_way(case: _Case) -> set[str]:
-    """Checks that stay, and that rows of before may not pass: those not validated, those that ask a function."""
+    """Checks that stay, and that rows of before may not pass: those not validated, those that ask a function.
+
+    Of domains only functions that may read tables: PostgreSQL adds no check to a domain that an array of a column uses.
+    """
     relations = {_relation(name) for name in case.again}
+    reading = {item.identity for item in reading_checks(case.before)}
     return {
         name
         for name, item in case.before.items()
@@ -186,8 +209,12 @@ def _in_the_way(case: _Case) -> set[str]:
         and not item.foreign_key
         and name in case.now
         and name not in case.undo.again
+        and (
+            item.definition.endswith("NOT VALID")
+            or (item.parent in relations and any(need.startswith("function:") for need in item.needs))
+            or name in reading
+        )
         and (item.parent in relations or (item.parent.startswith("type:") and case.loaded))
-        and (item.definition.endswith("NOT VALID") or any(need.startswith("function:") for need in item.needs))
     }
 
 

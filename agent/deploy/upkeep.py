@@ -9,6 +9,7 @@ from agent.core import backups as core
 from agent.core.models import BackupRecord, BackupState
 from agent.core.states import FINAL, State
 from agent.deploy.archive import BackupOptions, check_files, load_manifest, opened
+from agent.deploy.carrying import unfinished
 from agent.deploy.restore import restore_scratch
 from agent.deploy.salvages import unsettled_backups
 from agent.errors import AgentError
@@ -23,6 +24,7 @@ _DAMAGE = frozenset(
         "notfound.backup",
     }
 )
+_ALL = 10_000
 ScratchDatabase = Callable[[], AbstractAsyncContextManager[tuple[Target, PgTools]]]
 
 
@@ -73,6 +75,7 @@ async def verify_backup(
 
 async def prune(
     *,
+    target: Target,
     objects: ObjectStore,
     store: DeployStore,
     clock: Clock,
@@ -82,21 +85,29 @@ async def prune(
 ) -> list[BackupRecord]:
     """Remove what the retention rules let go, oldest first, and what broken-off backups left.
 
+    While a restore in several transactions is unfinished in the target nothing is removed: its backup is needed to go
+    on, and the one that was taken before it to go back.
+
     Args:
+        target: is asked for such a restore.
         dry_run: only say which.
 
     Returns:
         The removed ones.
+
+    Raises:
+        TargetError: the target could not be asked; nothing was removed.
     """
+    async with target.session(purpose="prune") as session:
+        if await unfinished(session):
+            return []
     records = await store.backups(project=project)
-    open_deploys = await store.deploys(project=project, states=[state for state in State if state not in FINAL])
-    stuck = await store.deploys(project=project, states=[State.NEEDS_OPERATOR])
     verdicts = core.retention(
         records,
         now=clock.now(),
         keep_last=options.keep_last,
         keep_days=options.keep_days,
-        needed={deploy.backup_id for deploy in (*open_deploys, *stuck[:1])},
+        needed=await _needed(store, project),
         unsettled=await unsettled_backups(objects, project),
     )
     going = sorted((one for one in records if verdicts[one.id] is None), key=lambda one: one.created_at)
@@ -107,3 +118,12 @@ async def prune(
         await objects.delete(core.prefix(record.project, record.id))
         await store.forget_backup(record.id)
     return going
+
+
+async def _needed(store: DeployStore, project: str) -> set[str]:
+    """Backups of deploys that are not final, of those left to people since one succeeded, and of the last one left."""
+    open_deploys = await store.deploys(project=project, states=[state for state in State if state not in FINAL])
+    stuck = await store.deploys(project=project, states=[State.NEEDS_OPERATOR], limit=_ALL)
+    good = [one for one in await store.deploys(project=project, states=[State.SUCCEEDED], limit=_ALL) if one.backup_id]
+    since = [deploy for deploy in stuck if not good or deploy.created_at > good[0].created_at]
+    return {deploy.backup_id for deploy in (*open_deploys, *stuck[:1], *since)}

@@ -25,7 +25,7 @@ _REMARKS = re.compile(r"\A(?:\s*--[^\n]*\n)+")
 _CURSOR = re.compile(r"\ADECLARE (\w+) NO SCROLL CURSOR FOR\n(.*)\Z", re.DOTALL)
 _FETCH = re.compile(r"\AFETCH (\d+) FROM (\w+)\s*\Z")
 _SETS = re.compile(r"\A(?:SET LOCAL|SELECT set_config\()", re.IGNORECASE)
-_READERS = frozenset({"plan", "status", "doctor", "verify", "deploy", "support"})
+_READERS = frozenset({"plan", "status", "doctor", "verify", "deploy", "support", "prune"})
 
 
 class PlatformTarget:

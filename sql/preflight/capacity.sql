@@ -1,4 +1,5 @@
--- Connections in use and allowed (of the server, the database, the role), and relations against places for locks.
+-- Connections in use and allowed (of the server, the database, the role), relations against places for locks, and large
+-- objects, which are in no backup.
 WITH used AS (
   SELECT count(*) AS total,
     count(*) FILTER (WHERE datname = current_database()) AS of_database,
@@ -19,5 +20,6 @@ SELECT used.total AS used, allowed.total AS allowed,
   (SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = ANY (%(schemas)s::text[]) AND c.relkind IN ('r', 'p', 'i', 'I', 'S', 'm', 'v', 'f')) AS relations,
   current_setting('max_locks_per_transaction')::bigint
-    * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int) AS lock_places
+    * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int) AS lock_places,
+  (SELECT count(*) FROM pg_largeobject_metadata) AS large_objects
 FROM used, allowed

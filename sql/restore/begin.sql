@@ -4,6 +4,7 @@ SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET LOCAL session_replication_role = replica;
 SET LOCAL client_min_messages = warning;
 SET LOCAL search_path = '';
+SET LOCAL check_function_bodies = false; -- what a body names may not be there yet
 SET LOCAL statement_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL storage.allow_delete_query = 'true';

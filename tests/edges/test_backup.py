@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -17,7 +18,8 @@ import pyrage
 import pytest
 from pydantic import SecretStr
 
-from agent.core.models import BackupState, EventKind
+from agent.core.models import BackupState, DeployRequest, EventKind
+from agent.core.states import Move
 from agent.deploy.archive import load_manifest
 from agent.deploy.backup import prune, verify_backup
 from agent.edges.encryption import AgeCipher
@@ -393,6 +395,7 @@ async def test_prune_removes_files_and_records(rich: Kit, tmp_path: Path):
     records = [(await rich.take())[0] for _ in range(3)]
     rich.options = replace(rich.options, keep_last=1)
     arguments = {
+        "target": rich.target,
         "objects": rich.objects,
         "store": rich.store,
         "clock": CLOCK,
@@ -408,6 +411,46 @@ async def test_prune_removes_files_and_records(rich: Kit, tmp_path: Path):
     assert {path.parent.name for path in files_under(tmp_path / "backups") if path.name == "manifest.json"} == {
         records[2].id
     }
+
+
+async def test_prune_keeps_what_people_may_still_need(rich: Kit) -> None:
+    """Two deploys in a row left it to people; then one succeeded, and one found nothing to do."""
+    stuck = (Move.START, Move.CLEAR, Move.SNAPPED, Move.BACKED_UP, Move.FAIL, Move.NOT_UNDONE, Move.GIVE_UP)
+    good = (*stuck[:4], Move.APPLIED, Move.PASSED)
+    rich.options = replace(rich.options, keep_last=1)
+    began = CLOCK.now()
+
+    async def deployed(name: str, moves: tuple[Move, ...]) -> str:
+        record = (await rich.take(deploy_id=name))[0]
+        state = (
+            await rich.store.create(name, DeployRequest(project="demo"), now=began + timedelta(seconds=number))
+        ).state
+        for move in moves:
+            backup_id = record.id if move is Move.BACKED_UP else ""
+            now = CLOCK.now()
+            state = await rich.store.transition(
+                name, expected=state, move=move, now=now, message="", backup_id=backup_id
+            )
+        return record.id
+
+    async def left() -> set[str]:
+        await prune(
+            target=rich.target,
+            objects=rich.objects,
+            store=rich.store,
+            clock=CLOCK,
+            project="demo",
+            options=rich.options,
+        )
+        return {one.id for one in await rich.store.backups(project="demo")}
+
+    ids = []
+    for number, moves in enumerate((stuck, stuck, (Move.START, Move.NOTHING_TO_DO))):
+        ids.append(await deployed(f"d{number}", moves))
+        assert await left() == set(ids)
+    number = 3
+    ids.append(await deployed("d3", good))
+    assert await left() == {ids[1], ids[3]}
 
 
 async def test_by_hand_without_the_agent(rich: Kit, tmp_path: Path, database: Database):

@@ -7,17 +7,20 @@ import contextlib
 import os
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from agent import sql
 from agent.core.models import EventKind
+from agent.deploy.backup import prune
 from agent.edges.object_store import FolderStore
 from agent.errors import BackupError, StatementError, TargetError
 from tests.conftest import Database
-from tests.edges.backup_kit import DAMAGE, RICH, Kit, kit, schema_text
+from tests.edges.backup_kit import CLOCK, DAMAGE, RICH, Kit, kit, schema_text
 from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
 
 
@@ -401,6 +404,19 @@ async def test_a_restore_of_another_backup_takes_the_place_of_an_unfinished_one(
     await rich.restore(record)
     assert (await rich.differences(before)).all == ()
     assert await rich.value(_JOURNAL) is None
+
+
+async def test_while_a_restore_is_unfinished_no_backup_is_removed(rich: Kit):
+    """Not the one that it needs to go on, and not the one that was taken before it."""
+    records = [(await rich.take())[0] for _ in range(3)]
+    options = replace(rich.options, keep_last=1)
+    arguments: dict[str, Any] = {"target": rich.target, "objects": rich.objects, "store": rich.store, "clock": CLOCK}
+    await unfinished(rich, records[0].id, done=1)
+    assert await prune(**arguments, project="demo", options=options) == []
+    await rich.run("DROP TABLE supabase_migrations.deploy_agent_restore")
+    assert await prune(**arguments, project="demo", options=options) == sorted(
+        records[:2], key=lambda one: one.created_at
+    )
 
 
 async def test_a_restore_that_changed_nothing_does_not_go_on_but_begins_anew(database: Database, tmp_path: Path):

@@ -316,7 +316,13 @@ async def test_a_backup_stays_until_its_salvage_is_settled(database: Any, tmp_pa
             f"{core.place(salvage)}/manifest.json", core.seal(Stored(salvage=salvage, files=()))
         )
         options = replace(deps.backup, keep_last=1, keep_days=None)
-        args: dict[str, Any] = {"objects": deps.objects, "store": deps.store, "clock": deps.clock, "project": "test"}
+        args: dict[str, Any] = {
+            "target": deps.target,
+            "objects": deps.objects,
+            "store": deps.store,
+            "clock": deps.clock,
+            "project": "test",
+        }
         assert await Salvages(deps).waiting() == {old.id}
         assert [one.id for one in await prune(**args, options=options)] == [middle.id]
         assert (await Salvages(deps).dismiss("1")).settled is Settlement.DISMISSED

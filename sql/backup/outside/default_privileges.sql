@@ -1,4 +1,4 @@
--- Default privileges. The restoring role's own are tied: they would add to the grants of every table made again.
+-- Default privileges. The restoring role's own are tied: they would add to the grants of all that is made again.
 -- Those of one schema only add to Postgres's own; those of no schema replace them, so both ways are spelled out.
 SELECT 'default privileges' AS kind,
   format('of %%I in %%s on %%s for %%s', role.name, coalesce(quote_ident(n.nspname), 'every schema'), type.name, who.name) AS name,
@@ -26,7 +26,7 @@ CROSS JOIN LATERAL (
 GROUP BY d.oid, n.nspname, role.name, type.name, who.name
 UNION ALL
 SELECT 'default privileges', format('of %%I in every schema on %%s', role.name, type.name),
-  role.name = current_user AND d.defaclobjtype <> 'n',
+  role.name = current_user,
   concat_ws(E';\n',
     CASE WHEN d.defaclobjtype IN ('f', 'T') THEN format('ALTER DEFAULT PRIVILEGES FOR ROLE %%I REVOKE ALL ON %%s FROM PUBLIC', role.name, type.name) END,
     format('ALTER DEFAULT PRIVILEGES FOR ROLE %%I REVOKE ALL ON %%s FROM %%I', role.name, type.name, role.name),
