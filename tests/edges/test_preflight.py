@@ -444,8 +444,10 @@ def test_what_a_test_server_cannot_be() -> None:
         is Severity.ERROR
     )
     crowded = {"free": 50, "used": 10, "allowed": 60, "relations": 4000, "lock_places": 3840, "large_objects": 2}
-    assert "4000 relations" in only(judge.capacity([crowded], LIMITS), "preflight.lock_table").message
-    assert "has 2 large objects" in only(judge.capacity([crowded], LIMITS), "preflight.large_objects").message
+    roomy = {**crowded, "lock_places": 9000}
+    few = {**crowded, "large_objects": 0}
+    assert "4000 relations" in only(judge.capacity([few], LIMITS), "preflight.lock_table").message
+    assert "has 2 large objects" in only(judge.capacity([roomy], LIMITS), "preflight.large_objects").message
 
 
 @pytest.mark.parametrize(
