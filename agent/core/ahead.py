@@ -93,6 +93,15 @@ def scripts(text: str) -> dict[int, list[str]]:
     return found
 
 
+def frozen(copy: str, table: Table) -> str:
+    """The statement with which pg_restore fills a table, for its other name, and so that the rows are written frozen.
+
+    Source: PostgreSQL documentation, "COPY", FREEZE: they need no hint bits, no VACUUM, and no second look by the index
+    builds that follow.
+    """
+    return f"COPY {table.alias} {copy.removeprefix(f'COPY {table.name} ')} WITH (FREEZE)"
+
+
 def worth(order: Sequence[Entry], sizes: Mapping[int, int], *, least: int) -> set[int]:
     """Tables, by dump id, whose rows take at least `least` bytes in the archive, and tables that those refer to.
 

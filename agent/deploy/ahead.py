@@ -19,7 +19,7 @@ from agent.core.models import EventKind, Severity
 from agent.core.restore_failures import named
 from agent.core.units import count
 from agent.deploy.beside import together
-from agent.deploy.carrying import Carrying, beginning, script
+from agent.deploy.carrying import Carrying, beginning
 from agent.deploy.emitter import tell
 from agent.errors import StatementError
 from agent.ports import Session
@@ -137,18 +137,23 @@ class _Loading:
         for parent in table.parents:
             await self.there[parent].wait()
         async with self.free:
-            await self.carrying.tools.restore(
-                archive=self.carrying.archive,
-                listing=as_listing([table.rows]),
-                before=script(self.begin, sql.load("restore/ahead_empty").replace("{alias}", table.alias)),
-                after=script(*table.keys),
-                freeze=True,
-                into=(table.name, table.alias),
-            )
+            await self._fill(table)
             for text in (key.sql for child in tables for key in child.early if key.parent == number):
                 await self._run(text)
         self.there[number].set()
         await together(self._statement(one) for one in table.indexes)
+
+    async def _fill(self, table: core.Table) -> None:
+        """Its rows, written frozen, and its keys, in one transaction."""
+        source = self.carrying.tools.rows(self.carrying.archive, as_listing([table.rows]))
+        async with (
+            source as (statement, blocks),
+            self.carrying.target.session(purpose=self.carrying.purpose) as session,
+            session.transaction(),
+        ):
+            await session.run_many([self.begin, sql.load("restore/ahead_empty").replace("{alias}", table.alias)])
+            await session.copy_in(core.frozen(statement, table), blocks)
+            await session.run_many(table.keys)
 
     async def _statement(self, text: str) -> None:
         async with self.free:

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from agent.core.backups import StoredFile
 from agent.core.managed import TEMPORARY_LOGINS
 from agent.edges import pgtools_errors as errors
-from agent.edges.pgtools_feed import Freezer, feed
+from agent.edges.pgtools_feed import Freezer, feed, first_copy, rows
 from agent.edges.pgtools_hash import TailHasher
 from agent.edges.pgtools_process import Program, started
 from agent.errors import InputError, ToolError
@@ -220,6 +220,36 @@ class PostgresTools:
                 if await program.process.wait() != 0:
                     raise errors.explain_load(program, server=self._server)
 
+    @contextlib.asynccontextmanager
+    async def rows(self, archive: Path, listing: str) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
+        """See `ports.PgTools.rows`."""
+        tool = await self._best()
+        with _as_file(listing) as chosen:
+            arguments = ["--data-only", "--file=-", f"--use-list={chosen}", str(archive)]
+            async with self._run(
+                tool, "pg_restore", arguments, stdout=asyncio.subprocess.PIPE, connected=False
+            ) as program:
+                stdout = program.process.stdout
+                assert stdout is not None  # noqa: S101 - started with a pipe
+                hearing = asyncio.ensure_future(program.listen())
+
+                async def blocks(begun: bytes) -> AsyncIterator[bytes]:
+                    async for block in rows(stdout, begun):
+                        yield block
+                    if await program.process.wait() != 0:
+                        await hearing
+                        raise errors.unreadable(archive.name, program.complaint())
+
+                try:
+                    statement, begun = await first_copy(stdout)
+                    if not statement:
+                        await asyncio.gather(program.process.wait(), hearing)
+                        raise errors.unreadable(archive.name, program.complaint())
+                    yield statement, blocks(begun)
+                finally:
+                    await program.stop()
+                    await hearing
+
     async def restore(
         self,
         *,
@@ -231,7 +261,6 @@ class PostgresTools:
         rest: str = "",
         freeze: bool = False,
         search_path: str = "",
-        into: tuple[str, str] | None = None,
     ) -> None:
         """See `ports.PgTools.restore`.
 
@@ -261,7 +290,7 @@ class PostgresTools:
             hearing = asyncio.gather(*(program.listen() for program in (psql, *sources)))
             freezers: list[Freezer | None] = [None] * len(sources)
             if freeze:
-                freezers[-1] = Freezer(into)
+                freezers[-1] = Freezer()
             try:
                 broken = await feed(
                     psql,

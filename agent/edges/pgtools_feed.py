@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from agent.edges.pgtools_process import Program
 
@@ -22,13 +22,9 @@ class Freezer:
 
     Rows written so need no hint bits, no VACUUM and no second look by the index builds that follow (PostgreSQL
     documentation, "COPY"). In rows a line break is written `\n`, so the mark of their end is no row.
-
-    Args:
-        into: the rows of the first table go into the second.
     """
 
-    def __init__(self, into: tuple[str, str] | None = None) -> None:
-        self._into = (f"COPY {into[0]} ".encode(), f"COPY {into[1]} ".encode()) if into else None
+    def __init__(self) -> None:
         self._kept = b""
         self._in_rows = False
 
@@ -44,7 +40,7 @@ class Freezer:
                 if end < 0:
                     break
             elif match := _COPY.search(text, at):
-                done += [text[at : match.start()], self._turned(match[0]), b" WITH (FREEZE);"]
+                done += [text[at : match.start()], match[0], b" WITH (FREEZE);"]
                 at, self._in_rows = match.end() + 1, True
             else:
                 begun = _MAY_BE_COPY.search(text, at)
@@ -55,15 +51,40 @@ class Freezer:
         self._kept = text[at:]
         return b"".join(done)
 
-    def _turned(self, copy: bytes) -> bytes:
-        if self._into is not None and copy.startswith(self._into[0]):
-            return self._into[1] + copy.removeprefix(self._into[0])
-        return copy
-
     def rest(self) -> bytes:
         """What was kept back."""
         kept, self._kept = self._kept, b""
         return kept
+
+
+async def first_copy(stream: StreamReader) -> tuple[str, bytes]:
+    """The first COPY in what pg_restore writes, without semicolon, and what was read behind it; "": there is none."""
+    text = b""
+    while piece := await stream.read(_PIECE):
+        text += piece
+        if match := _COPY.search(text):
+            return match[0].decode(), text[match.end() + len(b";\n") :]
+    return "", b""
+
+
+async def rows(stream: StreamReader, begun: bytes) -> AsyncIterator[bytes]:
+    """The rows that follow a COPY, in blocks, without the mark of their end; ends early where the stream does.
+
+    Args:
+        begun: what has been read of them.
+    """
+    kept, skip = b"\n" + begun, 1  # the mark may be all there is
+    while (end := kept.find(_END_OF_ROWS)) < 0:
+        ready = max(len(kept) - len(_END_OF_ROWS) + 1, 0)
+        if ready > skip:
+            yield kept[skip:ready]
+            kept, skip = kept[ready:], 0
+        if not (piece := await stream.read(_PIECE)):
+            return
+        kept += piece
+    yield kept[skip : end + 1]
+    while await stream.read(_PIECE):
+        continue  # what ends the script
 
 
 async def feed(

@@ -64,6 +64,14 @@ class PgTools(Protocol):
         """
         ...
 
+    def rows(self, archive: Path, listing: str) -> AbstractAsyncContextManager[tuple[str, AsyncIterator[bytes]]]:
+        """The rows of the one table in `listing`: the statement `COPY … FROM stdin`, and what it reads, in blocks.
+
+        Raises:
+            BackupError: `backup.unreadable`, in place of the end of the rows.
+        """
+        ...
+
     async def load(self, *, archive: Path, listing: str, jobs: int, on_entry: Callable[[str], None]) -> None:
         """`pg_restore --jobs`: the archive's entries in `listing`, each in a transaction of its own, several at once.
 
@@ -88,7 +96,6 @@ class PgTools(Protocol):
         rest: str = "",
         freeze: bool = False,
         search_path: str = "",
-        into: tuple[str, str] | None = None,
     ) -> None:
         """One transaction: the script `before`, the archive's entries in `listing`, the script `after`.
 
@@ -98,7 +105,6 @@ class PgTools(Protocol):
             freeze: the rows of the last entries are written as COPY FREEZE does: their tables are made or truncated in
                 this transaction.
             search_path: in force for the archive's entries; their own names need none, functions that they call may.
-            into: with `freeze`, the rows of the first table go into the second; qualified, as pg_dump writes names.
 
         Raises:
             BackupError: `backup.unreadable`: nothing was changed; `backup.connection_lost`: nor then, unless it was

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.edges.pgtools_feed import Freezer
+from agent.edges.pgtools_feed import Freezer, first_copy, rows
 
 SCRIPT = rb"""--
 -- Data for Name: a; Type: TABLE DATA; Schema: public; Owner: postgres
@@ -60,3 +62,34 @@ def test_one_byte_at_a_time():
     freezer = Freezer()
     pieces = [freezer.feed(bytes([byte])) for byte in SCRIPT]
     assert b"".join([*pieces, freezer.rest()]) == FROZEN
+
+
+class Pieces:
+    """A stream that gives what it is asked for in these pieces."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self.left = [piece for piece in pieces if piece]
+
+    async def read(self, _most: int) -> bytes:
+        return self.left.pop(0) if self.left else b""
+
+
+ROWS = SCRIPT[SCRIPT.index(b"1\tCOPY") : SCRIPT.index(b"\\.\n\n\nALTER")]
+
+
+@given(st.lists(st.integers(0, len(SCRIPT)), max_size=60), st.sampled_from([ROWS, b""]))
+def test_the_rows_of_one_table(cuts: list[int], expected: bytes):
+    script = SCRIPT.replace(ROWS, expected)
+    places = [0, *sorted(min(cut, len(script)) for cut in cuts), len(script)]
+    stream = Pieces([script[first:last] for first, last in itertools.pairwise(places)])
+
+    async def read() -> tuple[str, bytes]:
+        statement, begun = await first_copy(stream)
+        return statement, b"".join([block async for block in rows(stream, begun)])
+
+    assert asyncio.run(read()) == ("COPY public.a (id, text) FROM stdin", expected)
+    assert stream.left == []
+
+
+def test_a_script_without_rows():
+    assert asyncio.run(first_copy(Pieces([b"SET x = 1;\n", b"\n"]))) == ("", b"")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +68,15 @@ def logs(outcome: Outcome) -> list[str]:
 
 
 def before_each_load(patch: pytest.MonkeyPatch, action: Any) -> None:
-    restore = PostgresTools.restore
+    read = PostgresTools.rows
 
-    async def observed(self: PostgresTools, **more: Any) -> None:
-        if more.get("into"):
-            action(more["into"][0])
-        await restore(self, **more)
+    @asynccontextmanager
+    async def observed(self: PostgresTools, archive: Path, listing: str) -> AsyncIterator[tuple[str, Any]]:
+        async with read(self, archive, listing) as (statement, blocks):
+            action(statement.removeprefix("COPY ").partition(" (")[0])
+            yield statement, blocks
 
-    patch.setattr(PostgresTools, "restore", observed)
+    patch.setattr(PostgresTools, "rows", observed)
 
 
 async def test_circles_schemas_and_keys_are_as_they_were(database: Database, tmp_path: Path) -> None:
