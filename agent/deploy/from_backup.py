@@ -92,8 +92,8 @@ async def _targeted(run: Run, source: _Source) -> bool:
         return _not_done(run, TARGETED, f"is not possible: {reason}")
     except AgentError as error:
         return _not_done(run, TARGETED, f"failed: {error.message}")
-    proven = f"{RUNG_NAMES[TARGETED]}: the schema and all tables that the deploy wrote to equal the snapshot"
-    proven_whole = report_rung(run, TARGETED, RUNG_NAMES[TARGETED], found, message=proven if found.none else "")
+    told = f"{RUNG_NAMES[TARGETED]}: the schema and all tables that the deploy wrote to equal the snapshot"
+    proven_whole = report_rung(run, TARGETED, RUNG_NAMES[TARGETED], found, message=told if found.none else "")
     await _keep_late(run)
     return proven_whole
 
