@@ -253,7 +253,7 @@ def _check_sentence(story: Story, failure: Failure) -> str:
         reason = (result.observed or failure.message).strip().rstrip(".")
         body = f"could not run{_when(result)}, which counts as a failure: {reason}."
     else:
-        body = f"failed{_when(result)}: expected {result.expected}, observed {result.observed}."
+        body = f"failed{_when(result)}: expected {result.expected}, observed {result.observed.rstrip('.')}."
     others = sum(1 for each in story.checks.values() if each.verdict is not Verdict.PASSED) - 1
     more = f" {count(others, 'other check')} did not pass either." if others > 0 else ""
     return f"Check {result.id}{title} {body}{more}"

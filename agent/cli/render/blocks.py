@@ -53,14 +53,16 @@ def finding_rows(findings: Sequence[Finding], *, ok_level: Level = Level.INFO) -
 
     Args:
         findings: in the order to be shown.
-        ok_level: how a finding of severity `info` is marked; `doctor` calls them good.
+        ok_level: how a `doctor.…` finding of severity `info` is marked: what was looked at and is in order.
     """
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for finding in findings:
         level = SEVERITY_LEVELS[finding.severity]
-        grid.add_row(mark(ok_level if level is Level.INFO else level), Text(finding.message))
+        if level is Level.INFO and finding.code.startswith("doctor."):
+            level = ok_level
+        grid.add_row(mark(level), Text(finding.message))
         if finding.severity is Severity.INFO:
             continue
         # A message that names the file (and its line) needs no place below it.
