@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from typing import Any
 
-from tests.simulator import HANDLERS, Platform
+from tests.simulator import Platform
 from tests.simulator.contract import OBSERVED
 
-LEFT_OUT = {
+SERVERS = {
     "v1-restart-a-project",  # it stops the server of all tests
     "v1-create-a-branch",  # it starts a server each time
     "v1-delete-a-branch",  # the others need the branch
 }
+"""Operations that stop and start servers."""
 
 
-def narrowed(platform: Platform) -> dict[str, Any]:
-    """The operations that the simulator has; path parameters are the platform's own; observed errors are listed too.
+def narrowed(platform: Platform, kept: Collection[str]) -> dict[str, Any]:
+    """These operations; path parameters are the platform's own; observed errors are listed too.
 
     An error is listed with the body that the contract gives it, so that schemathesis checks that as well.
     """
@@ -24,7 +26,6 @@ def narrowed(platform: Platform) -> dict[str, Any]:
     document["components"].pop("securitySchemes")
     branches = [one.id for one in platform.branches.values()]
     values = {"ref": [platform.ref], "slug": [platform.organization], "branch_id_or_ref": branches}
-    kept = set(HANDLERS) - LEFT_OUT
     for path, item in list(document["paths"].items()):
         document["paths"][path] = {
             method: described for method, described in item.items() if described["operationId"] in kept
