@@ -70,6 +70,7 @@ GAUGES = {
 
 # Seconds: a step may take a tenth of one, or hours.
 _BUCKETS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 14400)
+_RUNGS = 5  # of the restore ladder
 _PAGE = 100
 _LAST_WORDS = timedelta(minutes=1)  # a deploy's last events come after its last state
 
@@ -159,6 +160,11 @@ class Metrics:
         for verdict in Verdict:
             for severity in Severity:
                 self._checks.labels(verdict, severity)
+        for state in sorted(set(State) - FINAL):
+            self._steps.labels(state)
+        for rung in range(1, _RUNGS + 1):
+            for ok in ("true", "false"):
+                self._rungs.labels(str(rung), ok)
         self._gauges = _Gauges((name, text) for name, (text, _) in GAUGES.items())
         self._runbook = _Gauges()
         registry.register(self._gauges)

@@ -20,7 +20,7 @@ from tests.support.needs import cannot_run
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "config" / "prometheus"
 DASHBOARD = ROOT / "config" / "grafana" / "dashboard.json"
-VARIABLES = {"$project": ".*", "$__interval": "5m", "$__range": "1h"}
+VARIABLES = {"$project": ".*", "$__rate_interval": "1h", "$__range": "1h"}
 
 
 def rules() -> list[dict[str, Any]]:

@@ -15,20 +15,22 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psycopg
 import pyrage
 import pytest
 from click.testing import Result
+from pydantic import BaseModel, SecretStr
 from typer.testing import CliRunner
 
 from agent.cli import exits
 from agent.cli.app import app
 from agent.core.access import digest
+from agent.settings import Settings, load_settings
 from tests.conftest import Database
 from tests.support.canaries import Canaries, children_watched
-from tests.support.oracle import psql, rows
+from tests.support.oracle import dump, psql, rows
 from tests.support.otlp import Collector, collecting
 from tests.support.receiver import Receiver
 from tests.support.s3 import S3
@@ -45,11 +47,14 @@ class World:
 
     folder: Path
     config: Path
+    kept_elsewhere: Path
+    """The same settings with the store on Postgres."""
     canaries: Canaries
     settings: dict[str, Any]
     operate: str
     admin_url: str
     url: str
+    store_url: str
     said: dict[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, config: Path | None = None, **variables: str) -> Result:
@@ -64,9 +69,9 @@ class World:
         self.said[f"{' '.join(arguments)} ({len(self.said)})"] = done.output
         return done
 
-    def deploys(self, *arguments: str) -> None:
+    def deploys(self, *arguments: str, config: Path | None = None) -> None:
         """A command that runs the engine: a process of its own."""
-        line = [*command(self.config, *arguments), "--verbose"]
+        line = [*command(config or self.config, *arguments), "--verbose"]
         done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=120, check=False)
         assert "Traceback" not in done.stdout + done.stderr
         self.said[f"{' '.join(arguments)} ({len(self.said)})"] = done.stdout + done.stderr
@@ -74,7 +79,6 @@ class World:
     def other(self, name: str, settings: dict[str, Any], *, without: str = "") -> Path:
         """Another settings file beside the real one, with something else in it."""
         path = self.folder / "wrong" / f"{name}.yaml"
-        path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({key: value for key, value in (self.settings | settings).items() if key != without}))
         return path
 
@@ -103,6 +107,10 @@ def world(
     psql(database.admin_url, f"alter role {role} set role postgres")
     coded = password.replace("/", "%2F").replace(":", "%3A")
     url = f"postgresql://{role}:{coded}@127.0.0.1:{database.server.port}/{database.name}?sslmode=disable"
+    store = f"{role}_store"
+    psql(database.admin_url, f"create role {store} login password '{canaries.plant('store', 'store-' + '5' * 20)}'")
+    psql(database.admin_url, f"create database {store} owner {store}")
+    store_url = f"postgresql://{store}:store-{'5' * 20}@127.0.0.1:{database.server.port}/{store}?sslmode=disable"
     operate = canaries.plant("operate token", "sda_" + secrets.token_urlsafe(32))
     age = pyrage.x25519.Identity.generate()
     canaries.plant("row", ROW)
@@ -117,6 +125,7 @@ def world(
         (kept / name).write_text(value)
         return str(kept / name)
 
+    hashed = canaries.plant("hash", digest(operate.encode()).hex())
     key = base64.b64encode(secrets.token_bytes(24)).decode()
     config = write_config(
         tmp_path,
@@ -126,11 +135,12 @@ def world(
             "age_recipients": [str(age.to_public())],
             "age_identity_file": secret("age", canaries.plant("age", str(age))),
             "min_bytes": 0,
+            "storage_key_file": secret("storage", canaries.plant("storage key", "sb_secret_" + secrets.token_hex(12))),
         },
         http={
             "port": 0,
             "token_file": secret("token", canaries.plant("http token")),
-            "tokens": [{"name": "ci", "scope": "operate", "hash": f"sha256:{digest(operate.encode()).hex()}"}],
+            "tokens": [{"name": "ci", "scope": "operate", "hash_file": secret("hash", f"sha256:{hashed}")}],
         },
         notify=[
             {
@@ -145,8 +155,11 @@ def world(
             "token_file": secret("platform", canaries.plant("platform", "sbp_" + secrets.token_hex(20))),
             "ref": "abcdefghijklmnopqrst",
             "base_url": "http://127.0.0.1:9",
+            "deadline_s": 1,
+            "proxy_file": secret("proxy", f"http://agent:{canaries.plant('proxy', 'proxy-' + '7' * 20)}@127.0.0.1:9"),
         },
         api={
+            "url": "http://127.0.0.1:9",
             "anon_key_file": secret("anon_key", canaries.plant("anon key")),
             "service_key_file": secret("service_key", canaries.plant("service key")),
         },
@@ -164,15 +177,22 @@ def world(
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr(tempfile, "tempdir", None)  # Python remembers it
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OF_THE_RUNBOOK", canaries.plant("runbook's own"))
+    (kept / "user").write_text(canaries.plant("test user"))
+    elsewhere = tmp_path / "wrong" / "elsewhere.yaml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(json.dumps(settings | {"store_url_file": secret("store_url", store_url)}))
     psql(
         database.url,
         f"create table public.people (id int primary key, name text not null, card text unique);"
         f"insert into public.people values (1, '{ROW}', '{ROW}'), (2, 'b', '{ROW}2')",
     )
     yield World(
-        folder=tmp_path, config=config, canaries=canaries, settings=settings, operate=operate,
-        admin_url=database.admin_url, url=url,
+        folder=tmp_path, config=config, kept_elsewhere=elsewhere, canaries=canaries, settings=settings, operate=operate,
+        admin_url=database.admin_url, url=url, store_url=store_url,
     )  # fmt: skip
+    psql(database.admin_url, f"drop database {store} with (force)")
+    psql(database.admin_url, f"drop role {store}")
     psql(database.admin_url, f"drop owned by {role}; drop role {role}")
 
 
@@ -186,6 +206,37 @@ COMMITTED = "update public.people set card = card || 'x'; alter table public.peo
 FAILS = (
     f"select pg_advisory_lock({LOCK}); insert into public.people select id + 10, null, card || 'y' from public.people;"
 )
+
+
+def secret_settings(model: type[BaseModel]) -> set[str]:
+    """Where a secret may stand in the settings."""
+    found = set()
+    for name, info in model.model_fields.items():
+        for kind in (info.annotation, *get_args(info.annotation)):
+            if kind is SecretStr:
+                found.add(name)
+            elif isinstance(kind, type) and issubclass(kind, BaseModel):
+                found |= {f"{name}.{inner}" for inner in secret_settings(kind)}
+    return found
+
+
+def set_secrets(value: Any) -> set[str]:
+    """Where one does stand."""
+    found = set()
+    for name in type(value).model_fields:
+        each = getattr(value, name)
+        for one in each if isinstance(each, tuple) else (each,):
+            if isinstance(one, SecretStr):
+                found.add(name)
+            elif isinstance(one, BaseModel):
+                found |= {f"{name}.{inner}" for inner in set_secrets(one)}
+    return found
+
+
+def test_each_secret_of_the_settings_has_its_canary(world: World) -> None:
+    settings = [load_settings(file) for file in (world.config, world.kept_elsewhere)]
+    assert set().union(*map(set_secrets, settings)) == secret_settings(Settings)
+    assert [value for one in settings for value in one.secrets() if not world.canaries.found(value)] == []
 
 
 def asked(agent: Agent, world: World) -> None:
@@ -234,11 +285,13 @@ def test_no_secret_comes_out(world: World, webhooks: Receiver, collector: Collec
     watched.hits.pop("environ of file", None)
     assert watched.hits == {}
 
-    commanded(world)
+    commanded(world, webhooks)
     provoked(world)
 
+    assert any(request.path == "/checked" for request in webhooks.requests), "the runbook's check was sent"
     for request in webhooks.requests:  # a webhook's own path is its secret, and goes to nobody else
-        world.said[f"webhook ({len(world.said)})"] = f"{dict(request.headers)}\n{request.body.decode()}"
+        if request.path != "/checked":  # what a check sends to where the runbook says
+            world.said[f"webhook ({len(world.said)})"] = f"{dict(request.headers)}\n{request.body.decode()}"
     assert collector.named("deploy")
     for request in collector.receiver.requests:  # its headers hold what it wants to see
         world.said[f"trace ({len(world.said)})"] = request.body.decode(errors="replace")
@@ -251,7 +304,26 @@ def test_no_secret_comes_out(world: World, webhooks: Receiver, collector: Collec
     assert len(world.said) > 100, "something was looked at"
 
 
-def commanded(world: World) -> None:
+RUNBOOK = """\
+version: 1
+title: Secrets of its own
+checks:
+  - title: An API that refuses
+    http: {url: "%(url)s/checked", headers: {authorization: "Bearer ${OF_THE_RUNBOOK}"}, status: 418}
+    severity: warning
+migrations:
+  - version: "002"
+    checks:
+      - title: A user who cannot sign in
+        api: {as: {email: {env: OF_THE_RUNBOOK}, password: {file: "%(user)s"}}, knows: [people]}
+        severity: warning
+      - title: An API that refuses here, too
+        http: {url: "%(url)s/checked", headers: {authorization: "Bearer ${OF_THE_RUNBOOK}"}, status: 418}
+        severity: warning
+"""
+
+
+def commanded(world: World, webhooks: Receiver) -> None:
     """Each command where it works, for people and for machines."""
     backup = json.loads(world.run("backup", "list", "--json").stdout)["backups"][0]["id"]
     deploy_id = json.loads(world.run("history", "--json").stdout)["deploys"][0]["id"]
@@ -264,15 +336,29 @@ def commanded(world: World) -> None:
     ):  # fmt: skip
         world.run(*arguments)
         world.run(*arguments, "--json")
-    world.run("support-bundle", "--output", "bundle.tar.gz")
+    bundled(world, world.config)
+    world.run("backup", "create")
+    world.run("backup", "prune", "--dry-run")
+    user = world.folder / "secrets" / "user"
+    (world.folder / "deploy.yaml").write_text(RUNBOOK % {"url": webhooks.url, "user": user})
+    assert world.run("runbook", "check").exit_code == 0
+    world.run("verify")
+    world.deploys("deploy", "--strategy", "per_migration", config=world.kept_elsewhere)
+    world.run("show", "--json", config=world.kept_elsewhere)
+    bundled(world, world.kept_elsewhere)
+    world.said["the store on Postgres"] = dump(world.store_url)
+    (world.folder / "deploy.yaml").unlink()
+    world.deploys("restore", backup, "--yes")
+
+
+def bundled(world: World, config: Path) -> None:
+    """What is in a support bundle."""
+    world.run("support-bundle", "--output", "bundle.tar.gz", config=config)
     with tarfile.open("bundle.tar.gz") as bundle:
         for member in bundle.getmembers():
             if (part := bundle.extractfile(member)) is not None:
-                world.said[member.name] = part.read().decode()
-    world.run("backup", "create")
-    world.run("backup", "prune", "--dry-run")
-    world.deploys("deploy", "--strategy", "per_migration")
-    world.deploys("restore", backup, "--yes")
+                world.said[f"{member.name} ({len(world.said)})"] = part.read().decode()
+    Path("bundle.tar.gz").unlink()
 
 
 def provoked(world: World) -> None:

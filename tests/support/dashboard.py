@@ -34,10 +34,20 @@ def _steps(*steps: tuple[float | None, str]) -> build.ThresholdsConfig:
 BAD_FROM_ONE = ((None, GREEN), (1, RED))
 
 
+UNKNOWN = ("unknown", "text")
+
+
 def _stat(
-    title: str, says: str, expr: str, *steps: tuple[float | None, str], unit: str = "none", legend: str = "{{project}}"
+    title: str,
+    says: str,
+    expr: str,
+    *steps: tuple[float | None, str],
+    unit: str = "none",
+    legend: str = "{{project}}",
+    without: tuple[str, str] = UNKNOWN,
 ) -> stat.Panel:
-    """The newest value, one for each project."""
+    """The newest value, one for each project; `without` a value that text and colour, not the threshold's green."""
+    nothing = models.ValueMappingResult(text=without[0], color=without[1])
     return (
         stat.Panel()
         .title(title)
@@ -46,7 +56,13 @@ def _stat(
         .unit(unit)
         .height(4)
         .span(4)
-        .no_value("unknown")
+        .mappings(
+            [
+                models.SpecialValueMap(
+                    models.DashboardSpecialValueMapOptions(match=models.SpecialValueMatch.NULL_AND_NAN, result=nothing)
+                )
+            ]
+        )
         .color_mode(kinds.BigValueColorMode.BACKGROUND)
         .graph_mode(kinds.BigValueGraphMode.NONE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -98,13 +114,15 @@ def _now() -> list[stat.Panel]:
             of_project(f"(time() - {age})"),
             *((None, GREEN), (1.5 * day, YELLOW), (2 * day, RED)),
             unit="s",
+            without=("none", YELLOW),
         ),
         _stat(
             "Last verified backup",
-            "How long ago a backup was restored and compared. Unknown: never.",
+            "How long ago a backup was restored and compared.",
             of_project(f"(time() - {verified})"),
             *((None, GREEN), (7 * day, YELLOW), (8 * day, RED)),
             unit="s",
+            without=("never", YELLOW),
         ),
         _stat(
             "Pending migrations",
@@ -136,7 +154,7 @@ def _deploys() -> list[object]:
         _lines(
             "Deploys",
             "How many ended, and how.",
-            of_project("increase(deploy_agent_deploys_total[$__interval])"),
+            of_project("increase(deploy_agent_deploys_total[$__rate_interval])"),
             "{{project}} {{outcome}}",
             bars=True,
         ),
@@ -162,21 +180,21 @@ def _deploys() -> list[object]:
         _lines(
             "Checks",
             "Runs of the runbook's checks, by verdict.",
-            of_project("sum by (job, instance, verdict) (increase(deploy_agent_checks_total[$__interval]))"),
+            of_project("sum by (job, instance, verdict) (increase(deploy_agent_checks_total[$__rate_interval]))"),
             "{{project}} {{verdict}}",
             bars=True,
         ),
         _lines(
             "Lock waits",
             "How often a file was rolled back and tried again because of a lock.",
-            of_project("increase(deploy_agent_lock_waits_total[$__interval])"),
+            of_project("increase(deploy_agent_lock_waits_total[$__rate_interval])"),
             "{{project}}",
             bars=True,
         ),
         _lines(
             "Rungs of the ladder",
             "1 rollback, 2 rollback scripts, 3 targeted restore, 4 in-place restore, 5 by the platform.",
-            of_project("increase(deploy_agent_restore_rungs_total[$__interval])"),
+            of_project("(increase(deploy_agent_restore_rungs_total[$__rate_interval]) > 0)"),
             "{{project}} rung {{rung}} ok={{ok}}",
             bars=True,
         ),

@@ -80,6 +80,12 @@ class Prometheus:
         found: list[dict[str, Any]] = self._get("/api/v1/query", query=expr)["result"]
         return found
 
+    def ask_over(self, expr: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
+        """The series of a range query; times in seconds since 1970, `step` in seconds."""
+        times = {"start": str(start), "end": str(end), "step": str(step)}
+        found: list[dict[str, Any]] = self._get("/api/v1/query_range", query=expr, **times)["result"]
+        return found
+
     def close(self) -> None:
         self._http.close()
 
