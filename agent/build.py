@@ -13,8 +13,8 @@ _HERE = Path(__file__).resolve().parent
 def commit() -> str:
     """The commit that the agent was built from, "" where nobody knows.
 
-    The container image has it in a file beside this module. A checkout asks git, which says `-changed` behind the
-    commit if files differ from it.
+    An image, or a wheel that was built in a checkout, has it in a file beside this module. A checkout asks git, which
+    says `-changed` behind the commit if files differ from it.
     """
     packaged = _HERE / "_commit"
     if packaged.is_file():

@@ -8,11 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from agent.build import commit
 from tests.support import licences
 from tests.support.generated import wanted
 from tests.support.licences import Package, packages, unwanted
@@ -60,6 +62,16 @@ def test_the_list_of_contents() -> None:
     assert {"psycopg", "dbos", "cpython"} <= names
     assert "dpkg" not in names
     assert document["metadata"]["component"]["name"] == "supabase-deploy-agent"
+
+
+def test_a_wheel_knows_its_commit(tmp_path: Path) -> None:
+    """As `pip install .` in a clone makes it."""
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        assert commit(), "git knows it"
+        assert files.read("agent/_commit").decode().strip() == commit()
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)

@@ -13,8 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import httpx
+import yaml
+
+from tests.support.canaries import Canaries
 
 TOKEN = "a-token-of-the-tests-0123456789"
 PATIENCE_S = 60.0  # for a loaded machine; nothing waits so long when all is well
@@ -158,7 +162,11 @@ def environment() -> dict[str, str]:
 
 @contextmanager
 def serving(config: Path, arguments: Sequence[str] = ()) -> Iterator[Agent]:
-    """The agent during the `with`; killed at its end if it still runs. `arguments`: another command that runs it."""
+    """The agent during the `with`; killed at its end if it still runs. `arguments`: another command that runs it.
+
+    Whatever the test is about: no secret of its settings may be in the log.
+    """
+    secrets = _secrets(config)
     process = subprocess.Popen(
         arguments or command(config, "serve"),
         env=environment(),
@@ -172,3 +180,19 @@ def serving(config: Path, arguments: Sequence[str] = ()) -> Iterator[Agent]:
         yield agent
     finally:
         agent.close()
+    assert secrets.found("".join(agent.raw)) == set()
+
+
+def _secrets(config: Path) -> Canaries:
+    """The secrets that stand in a settings file itself: the database's password, the token, keys of webhooks."""
+    found = Canaries()
+    settings = yaml.safe_load(config.read_text()) if config.is_file() else {}
+    given = {
+        "database": unquote(urlsplit(settings.get("database_url", "")).password or ""),
+        "token": settings.get("http", {}).get("token", ""),
+        **{one["name"]: one.get("secret", "").removeprefix("whsec_") for one in settings.get("notify", ())},
+    }
+    for name, value in given.items():
+        if value:
+            found.plant(name, value)
+    return found
