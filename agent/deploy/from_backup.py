@@ -200,12 +200,7 @@ async def _permitted_in_place(run: Run, source: _Source) -> Guard:
     undone = tuple(f"migration {version}" for version in deploy.versions)
     while True:
         session = await run.clean_session()
-        taken_back = (await compare(run, session)).content
-        for line in taken_back[:_TOLD]:
-            run.emitter.emit(EventKind.LOG, f"the restore takes back: {line}", severity=Severity.WARNING)
-        if (more := len(taken_back) - _TOLD) > 0:
-            message = f"the restore takes back the content of {more:,} more tables"
-            run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING)
+        await _tell_taken_back(run, session)
         async with session.transaction(read_only=True, repeatable=True):
             guard = await _guard(run, session, source)
             await _salvage(run, session, source, None)
@@ -216,6 +211,21 @@ async def _permitted_in_place(run: Run, source: _Source) -> Guard:
         waited = await permitted(run, _proposal(run, source, IN_PLACE, undone=undone, tables=run.before.tables))
         if not waited:
             return guard
+
+
+async def _tell_taken_back(run: Run, session: Session) -> None:
+    """Whose rows are not as before. Only to tell: a table whose index calls what is gone cannot even be read."""
+    try:
+        lines = (await compare(run, session)).content
+    except StatementError as error:
+        message = f"whose rows the restore takes back cannot be told: {error.message}"
+        run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING)
+        return
+    for line in lines[:_TOLD]:
+        run.emitter.emit(EventKind.LOG, f"the restore takes back: {line}", severity=Severity.WARNING)
+    if (more := len(lines) - _TOLD) > 0:
+        message = f"the restore takes back the content of {more:,} more tables"
+        run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING)
 
 
 def _tell_dangling(run: Run, tables: Collection[str]) -> None:

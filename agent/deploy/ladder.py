@@ -199,6 +199,7 @@ async def clean_up(run: Run, *, succeeded: bool) -> None:
     if succeeded:
         await _all_recorded(run, session)
     async with session.transaction():
+        await session.run(sql.load("ledger/quiet"))
         await session.run(sql.load("ledger/drop"))
         if not succeeded and await run.deps.store.get_evidence(run.deploy_id, "created_history"):
             await session.run(sql.load("history/drop_created"))

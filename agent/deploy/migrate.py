@@ -58,6 +58,7 @@ async def _prepare(run: Run, session: Session) -> None:
     if not complete and not await session.value(sql.load("history/schema_exists")):
         await run.deps.store.put_evidence(run.deploy_id, "created_history", "true")
     async with session.transaction():  # only one, whose id is noted: the salvage tells others' transactions from it
+        await session.run(sql.load("ledger/quiet"))
         if not complete:
             await session.run(sql.load("history/create"))
         await session.run(sql.load("ledger/open"))

@@ -1,6 +1,6 @@
 -- Constraints of tables and domains, and foreign keys of other schemas' tables to them. Left out are the copies that
 -- Postgres keeps of a key to a partitioned table, one for each partition, under names of its own; and NOT NULL, which is
--- a setting of its column or domain.
+-- a setting of its column or domain. An extension's domain has its own.
 SELECT 'constraint:' || o.owner || '.' || quote_ident(con.conname), 'constraint', 'pg_constraint'::regclass::oid, con.oid, 0,
   CASE WHEN con.conrelid = 0 THEN 'type:' ELSE 'relation:' END || o.owner,
   concat_ws(' ', pg_get_constraintdef(con.oid), CASE WHEN NOT con.conislocal THEN 'INHERITED' END),
@@ -20,5 +20,6 @@ CROSS JOIN LATERAL (
 WHERE con.contype NOT IN ('t', 'n')
   AND CASE WHEN con.conrelid = 0 THEN con.connamespace IN (SELECT oid FROM app)
       ELSE con.conrelid IN (SELECT oid FROM rel) OR con.confrelid IN (SELECT oid FROM rel) END
+  AND NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_type'::regclass AND m.objid = con.contypid)
   AND NOT (con.contype = 'f' AND con.conparentid <> 0
     AND con.conrelid = (SELECT p.conrelid FROM pg_constraint AS p WHERE p.oid = con.conparentid))
