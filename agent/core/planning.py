@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from pydantic import Field
 
@@ -19,6 +21,7 @@ from agent.core.statements import committing_procedures
 from agent.core.syntax import PARSER_MAJOR
 from agent.core.units import Span, count
 
+_PACKED = "plan/1 "
 _IGNORED = re.compile(r"[\s;]+")
 _MODES = {
     RunMode.SINGLY: "holds its own BEGIN or COMMIT",
@@ -57,6 +60,23 @@ class Plan(Model):
     def errors(self) -> tuple[Finding, ...]:
         """The findings that forbid running the plan."""
         return tuple(one for one in self.findings if one.severity is Severity.ERROR)
+
+    def packed(self) -> str:
+        """The plan as text for the store. File by file and compressed: its texts are never in memory once more."""
+        pack = zlib.compressobj(level=1)
+        head = self.model_copy(update={"scripts": ()}).model_dump_json()
+        files = ("\n" + script.model_dump_json(exclude_defaults=True) for script in self.scripts)
+        parts = [pack.compress(part.encode()) for part in chain([head], files)]
+        return _PACKED + b64encode(b"".join([*parts, pack.flush()])).decode()
+
+    @classmethod
+    def unpacked(cls, text: str) -> Plan:
+        """What `packed` gave, or plain JSON, as earlier agents wrote it."""
+        if not text.startswith(_PACKED):
+            return cls.model_validate_json(text)
+        head, *scripts = zlib.decompress(b64decode(text.removeprefix(_PACKED))).split(b"\n")
+        plan = cls.model_validate_json(head)
+        return plan.model_copy(update={"scripts": tuple(Script.model_validate_json(one) for one in scripts)})
 
 
 def build_plan(

@@ -106,7 +106,7 @@ class Lookout:
         if stopped and deploy.cancel_reason == STOPPING:
             return False
         kept = await self._deps.store.get_evidence(deploy.id, "plan")
-        tried = Plan.model_validate_json(kept).fingerprint if kept else deploy.request.plan_fingerprint
+        tried = Plan.unpacked(kept).fingerprint if kept else deploy.request.plan_fingerprint
         return tried == plan.fingerprint
 
     def _remember(self, name: str, *, ok: bool, message: str) -> None:

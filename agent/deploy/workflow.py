@@ -171,7 +171,7 @@ async def _recall(run: Run) -> None:
         return
     store = run.deps.store
     if run.plan is None and (text := await store.get_evidence(run.deploy_id, "plan")):
-        run.plan = Plan.model_validate_json(text)
+        run.plan = Plan.unpacked(text)
     if run.runbook is None and (text := await store.get_evidence(run.deploy_id, "runbook")):
         run.runbook = Runbook.model_validate_json(text)
     if run.before is None and (text := await store.get_evidence(run.deploy_id, "snapshot")):
@@ -200,7 +200,7 @@ async def _preflight(run: Run) -> State:
             hint="Run `deploy-agent plan` again and deploy what it shows.",
         )
     run.plan = plan
-    await deps.store.put_evidence(run.deploy_id, "plan", plan.model_dump_json(exclude_defaults=True))
+    await deps.store.put_evidence(run.deploy_id, "plan", plan.packed())
     findings = [*plan.findings]
     if not any(one.severity is Severity.ERROR for one in findings) and plan.scripts:
         findings += await checklist(deps, session, plan, runbook, run.emitter.put)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -41,6 +42,20 @@ def test_what_the_history_lacks_is_pending_in_order() -> None:
     assert versions(result) == ["2", "3"]
     assert result.applied == ("1",)
     assert codes(result) == []
+
+
+@pytest.mark.parametrize(
+    "read", [Plan.packed, Plan.model_dump_json, lambda one: one.model_dump_json(exclude_defaults=True)]
+)
+def test_a_plan_is_read_back_as_it_was_kept(read: Callable[[Plan], str]) -> None:
+    strange = {
+        "4_d.sql": "-- ü €\ninsert into a values ('x\ny');\n\tdrop table a",
+        "5_e.sql": "",
+        "6_f.sql": "begin; x; commit;",
+    }
+    for files in ({}, THREE, THREE | strange):
+        made = plan(files, row("1"))
+        assert Plan.unpacked(read(made)) == made
 
 
 def test_nothing_pending() -> None:
