@@ -125,8 +125,10 @@ async def _read_catalogs(
     asked = {"schemas": [*schemas, *others], "inside": list(schemas)}
     catalog: dict[str, str] = {}
     outside: dict[str, str] = {}
-    for row in await session.rows(_objects("digest_columns"), asked):
-        (catalog if row["inside"] else outside)[row["identity"]] = row["digest"]
+    [row] = await session.rows(_objects("digest_columns"), asked)
+    lists = (row[name] or () for name in ("identities", "digests", "inside"))
+    for identity, digest, inside in zip(*lists, strict=True):
+        (catalog if inside else outside)[identity] = digest
     return catalog, outside
 
 
