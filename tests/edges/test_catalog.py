@@ -43,6 +43,15 @@ def _digests(objects: dict[str, CatalogObject]) -> dict[str, str]:
     return {name: digest(item) for name, item in objects.items()}
 
 
+async def test_the_catalog_is_read_without_compiling_its_query(rich: Kit):
+    """With LLVM at hand a server would take seconds for what is read in a tenth of one."""
+    async with rich.target.session(purpose="test") as session:
+        async with session.transaction():
+            await read_catalog(session, ["app"])
+            assert await session.value("SHOW jit") == "off"
+        assert await session.value("SHOW jit") == "on"  # what migrations run with is the server's own
+
+
 async def test_digests_are_the_same_in_the_database_and_here(rich: Kit):
     objects = await objects_of(rich)
     assert _digests(objects) == await digests_of(rich)
