@@ -370,7 +370,7 @@ async def _database(deps: Deps) -> str:
     async with deps.target.session(purpose="doctor") as session:
         version = await session.value(sql.load("target/version"))
         applied = len(await read_history(session))
-    return f"{deps.target.label}: PostgreSQL {version}, {applied} migrations applied"
+    return f"{deps.target.label}: PostgreSQL {version}, {count(applied, 'migration')} applied"
 
 
 async def _tools(deps: Deps) -> str:
@@ -385,5 +385,5 @@ async def _tools(deps: Deps) -> str:
 async def _backups(deps: Deps) -> str:
     await deps.objects.put_bytes("doctor.probe", b"deploy-agent")
     await deps.objects.delete("doctor.probe")
-    count = len(await deps.store.backups(project=deps.options.project))
-    return f"{deps.objects.label} is writable; {count} backups"
+    kept = len(await deps.store.backups(project=deps.options.project))
+    return f"{deps.objects.label} is writable; {count(kept, 'backup')}"
