@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from agent.core.models import Model, Snapshot, TableMark
 
 _INVALID = "invalid index:"
+_UNKEPT = ", which is in no backup, was written to"
 
 
 class Differences(Model):
@@ -31,6 +32,11 @@ class Differences(Model):
     def none(self) -> bool:
         """Whether the two are equal."""
         return not self.all
+
+    @property
+    def only_unkept_rows(self) -> bool:
+        """Whether all that differs are rows in no backup, as those of `auth.users`, which no backup brings back."""
+        return bool(self.all) and all(_UNKEPT in line for line in self.all)
 
 
 def differences(before: Snapshot, after: Snapshot, *, wrote_outside: Collection[str] = ()) -> Differences:
@@ -90,6 +96,6 @@ def _written(before: Snapshot, after: Snapshot, names: Collection[str]) -> Itera
     for name in sorted(set(names)):
         old, new = before.outside_tables.get(name), after.outside_tables.get(name)
         if old is None or new is None:
-            yield f"{name}, which is in no backup, was written to"
+            yield f"{name}{_UNKEPT}"
         elif (old.rows, old.hash) != (new.rows, new.hash):
-            yield f"{name}, which is in no backup, was written to: {new.rows} rows, it had {old.rows}"
+            yield f"{name}{_UNKEPT}: {new.rows} rows, it had {old.rows}"

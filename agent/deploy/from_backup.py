@@ -73,14 +73,21 @@ async def restore(run: Run) -> Failure | None:
         noted
         and run.deps.options.targeted_restore
         and max(tried, default=0) < TARGETED
-        and await _targeted(run, source)
+        and (found := await _targeted(run, source)) is not None
     ):
-        return None
+        if found.none:
+            return None
+        if found.only_unkept_rows:
+            message = (
+                f"the {RUNG_NAMES[IN_PLACE]} is left out: what differs is in no backup, and it would take back more"
+            )
+            run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING)
+            return _not_proven(found)
     return await _everything(run, source, noted=noted)
 
 
-async def _targeted(run: Run, source: _Source) -> bool:
-    """Rung 3; False: it could not be done, or did not bring the database back."""
+async def _targeted(run: Run, source: _Source) -> Differences | None:
+    """Rung 3: what differs after it; None: it could not be done."""
     assert run.before is not None  # noqa: S101 - set before migrate
     try:
         work = await _carried_out(run, source)
@@ -89,13 +96,15 @@ async def _targeted(run: Run, source: _Source) -> bool:
         found = await compare(run, session, tables={name: proven[name] for name in work.tables if name in proven})
         await _analyse(run, work)
     except NotPossible as reason:
-        return _not_done(run, TARGETED, f"is not possible: {reason}")
+        _not_done(run, TARGETED, f"is not possible: {reason}")
+        return None
     except AgentError as error:
-        return _not_done(run, TARGETED, f"failed: {error.message}")
+        _not_done(run, TARGETED, f"failed: {error.message}")
+        return None
     told = f"{RUNG_NAMES[TARGETED]}: the schema and all tables that the deploy wrote to equal the snapshot"
-    proven_whole = report_rung(run, TARGETED, RUNG_NAMES[TARGETED], found, message=told if found.none else "")
+    report_rung(run, TARGETED, RUNG_NAMES[TARGETED], found, message=told if found.none else "")
     await _keep_late(run)
-    return proven_whole
+    return found
 
 
 async def _analyse(run: Run, work: Work) -> None:
@@ -288,8 +297,8 @@ def _proposal(run: Run, source: _Source, rung: int, *, undone: Iterable[str], ta
     )
 
 
-def _not_done(run: Run, rung: int, why: str) -> bool:
-    return report_rung(run, rung, RUNG_NAMES[rung], None, message=f"{RUNG_NAMES[rung]} {why}")
+def _not_done(run: Run, rung: int, why: str) -> None:
+    report_rung(run, rung, RUNG_NAMES[rung], None, message=f"{RUNG_NAMES[rung]} {why}")
 
 
 def _not_proven(found: Differences) -> Failure:
