@@ -118,18 +118,28 @@ def attempt(session: Session, statement: str) -> str:
     return session.bind(text, {"statement": statement})
 
 
-def made(session: Session, item: OutsideObject) -> str:
-    """SQL that makes an object in a restore. What another role gives beforehand, only that role can give again."""
-    return attempt(session, item.create) if _of_another(item) else item.create
+async def publications_of_others(session: Session) -> tuple[str, ...]:
+    """How statements begin that change publications of roles that we cannot act for."""
+    return tuple(row["begins"] for row in await session.rows(sql.load("restore/publications_of_others")))
 
 
-def gone(session: Session, item: OutsideObject) -> str:
+def made(session: Session, item: OutsideObject, theirs: tuple[str, ...]) -> str:
+    """SQL that makes an object in a restore; what only another role may do is tried, and left out if it is refused.
+
+    Args:
+        theirs: see `publications_of_others`.
+    """
+    return attempt(session, item.create) if of_another(item, theirs) else item.create
+
+
+def gone(session: Session, item: OutsideObject, theirs: tuple[str, ...]) -> str:
     """SQL that takes one away in a restore; see `made`."""
-    return attempt(session, item.drop) if _of_another(item) else item.drop
+    return attempt(session, item.drop) if of_another(item, theirs) else item.drop
 
 
-def _of_another(item: OutsideObject) -> bool:
-    return item.kind == "default privileges" and not item.tied
+def of_another(item: OutsideObject, theirs: tuple[str, ...]) -> bool:
+    """Whether only another role may make it, or take it away."""
+    return (item.kind == "default privileges" and not item.tied) or item.create.startswith(theirs)
 
 
 async def stored(folder: Path, *, shared: bool = True) -> list[OutsideObject]:

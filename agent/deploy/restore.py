@@ -226,6 +226,7 @@ async def _plan(
     contents = await session.rows(sql.load("restore/contents"), scope)
     left_alone = await session.rows(sql.load("restore/left_alone"), scope)
     now = await outside.read_outside(session, scope["schemas"], shared=shared)
+    theirs = await outside.publications_of_others(session)
     dropped, made = core.outside_changes(await outside.stored(folder, shared=shared), now)
     archive = entries(listing)
     chosen = core.choose_entries(
@@ -244,7 +245,7 @@ async def _plan(
     split, (opened, shut) = split_at_rows(order), owners_let_in(catalog)
     drop_schema, make_schema = sql.load("restore/drop_schema"), sql.load("aside/make_schema")
     return _Plan(
-        untie=[outside.gone(session, item) for item in reversed(dropped) if item.kind not in outside.FIRST],
+        untie=[outside.gone(session, item, theirs) for item in reversed(dropped) if item.kind not in outside.FIRST],
         guard=lambda tables: guard.script(session, tables) if guard else "",
         empty=[(_Drop(row["statement"], row["relation"]), row["locks"]) for row in contents],
         first=[
@@ -264,7 +265,7 @@ async def _plan(
         last=[
             *(_checked(session, item) for item in checks),
             *granted,
-            *(outside.made(session, item) for item in made if item.kind not in _EARLY),
+            *(outside.made(session, item, theirs) for item in made if item.kind not in _EARLY),
             *_set_back(catalog, present, staying),
             *shut,
             *validated_apart(catalog, catalog),
@@ -274,7 +275,10 @@ async def _plan(
         ],
         room=lock_room.room(places=locks["places"], taken=locks["taken"]),
         to_drop=locks["to_drop"],
-        left_alone=[f"{row['object']} of {row['owner']}" for row in left_alone],
+        left_alone=[
+            *(f"{row['object']} of {row['owner']}" for row in left_alone),
+            *(f"{item.kind} {item.name}" for item in made if item.create.startswith(theirs)),
+        ],
         replaces=await session.value(sql.load("restore/journal_exists")),
         names={one.objid: one.identity.removeprefix("relation:") for one in catalog.values() if one.kind == "table"},
     )

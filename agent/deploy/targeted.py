@@ -115,6 +115,7 @@ async def compose(
     emptying = await _emptying(session, case, least=run.deps.backup.ahead_bytes)
     made_first, filled = split_at_rows(order) if emptying.fresh else (order, [])
     present = await outside.read_outside(session, case.schemas)
+    theirs = await outside.publications_of_others(session)
     gone, again = core.outside_changes(
         await outside.stored(folder), [_untied(item, case.undo, makes=bool(case.undo.again)) for item in present]
     )
@@ -128,7 +129,7 @@ async def compose(
         batch=Batch(
             name="targeted",
             before=script(
-                *(outside.gone(session, item) for item in reversed(gone) if item.kind not in first),
+                *(outside.gone(session, item, theirs) for item in reversed(gone) if item.kind not in first),
                 guard.script(session, case.losing.values()),
                 *case.undo.drops,
                 *(item.drop for item in reversed(gone) if item.kind in first),
@@ -144,7 +145,7 @@ async def compose(
                 *made.create,
                 *case.undo.late,
                 *validated_apart(case.before, case.undo.again),
-                *(outside.made(session, item) for item in again if item.kind not in first),
+                *(outside.made(session, item, theirs) for item in again if item.kind not in first),
                 _keys(session, case, after=True),
                 *(_key(session, text, case.before[name].parent) for name, text in made.keys.items()),
                 advance_sequences(session, run.before),
