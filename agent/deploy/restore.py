@@ -290,12 +290,20 @@ def _set_back(
     """SQL that gives schemas, and what must stay, the settings that they had: also what their owner may do."""
     for name, item in before.items():
         there = now.get(name)
-        if item.kind == "schema":
-            yield from in_place(item, there)[0] if there else ()
-            yield from in_place(item, there)[1] if there else item.settings.values()
-        elif there and (there.classid, there.objid) in staying and there.definition == item.definition:
+        if item.kind == "schema" and there is None:
+            yield from item.settings.values()
+        elif there and (_own_rights_differ(item, there) or _stays(item, there, staying)):
             for statements in in_place(item, there):
                 yield from statements
+
+
+def _own_rights_differ(before: CatalogObject, now: CatalogObject) -> bool:
+    """Whether a schema's owner had, or has, taken rights from itself: of grants to others `outside` has all."""
+    return before.kind == "schema" and any(one.settings.get("acl", "").startswith("REVOKE ") for one in (before, now))
+
+
+def _stays(before: CatalogObject, now: CatalogObject, staying: Collection[tuple[int, int]]) -> bool:
+    return (now.classid, now.objid) in staying and now.definition == before.definition
 
 
 def _live(archive: Sequence[Entry], objects: Collection[tuple[int, int]]) -> set[int]:

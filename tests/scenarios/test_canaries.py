@@ -9,10 +9,12 @@ import base64
 import json
 import secrets
 import signal
+import sqlite3
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -27,6 +29,7 @@ from typer.testing import CliRunner
 from agent.cli import exits
 from agent.cli.app import app
 from agent.core.access import digest
+from agent.core.planning import Plan
 from agent.settings import Settings, load_settings
 from tests.conftest import Database
 from tests.support.canaries import Canaries, children_watched
@@ -254,6 +257,14 @@ def asked(agent: Agent, world: World) -> None:
                     world.said[name] = f"{answer.headers}\n{answer.text}"
 
 
+def planned(folder: Path) -> list[str]:
+    """The plans in the agent's store, which are compressed there."""
+    [store] = folder.rglob("agent.db")
+    with closing(sqlite3.connect(store)) as connection:
+        texts = connection.execute("select content from evidence where name = 'plan'").fetchall()
+    return [Plan.unpacked(text).model_dump_json() for (text,) in texts]
+
+
 def test_no_secret_comes_out(world: World, webhooks: Receiver, collector: Collector) -> None:
     canaries = world.canaries
     with serving(world.config) as agent, children_watched(canaries, agent.process.pid) as watched:
@@ -298,8 +309,10 @@ def test_no_secret_comes_out(world: World, webhooks: Receiver, collector: Collec
     assert {where: hits for where, text in world.said.items() if (hits := canaries.found(text))} == {}
     mine = (world.folder / "secrets", world.folder / "wrong", world.folder / "migrations")
     # A deploy that is taken up again runs the very text that was planned: that, and nothing else, is in the store.
-    left = canaries.in_files(world.folder, without=mine)
-    assert {Path(file).name: hits for file, hits in left.items()} == {"agent.db": {"migration"}}
+    assert canaries.in_files(world.folder, without=mine) == {}
+    plans = planned(world.folder)
+    assert plans
+    assert set().union(*(canaries.found(one) for one in plans)) == {"migration"}
     assert list((world.folder / "tmp").iterdir()) == []
     assert len(world.said) > 100, "something was looked at"
 

@@ -110,7 +110,7 @@ async def test_what_cannot_be_kept_is_found_before_anything_is_touched(
 
 
 @pytest.mark.parametrize(("policy", "state"), [("warn", "succeeded"), ("fail", "aborted")])
-@pytest.mark.parametrize("access", ["no token", "analytics_logs_read", "not in the Prometheus text format"])
+@pytest.mark.parametrize("access", ["no token", "analytics_logs_read", "no series in the Prometheus text format"])
 async def test_metrics_that_cannot_be_read_are_not_checked_and_never_passed(
     project: tuple[Database, Path], platform: Platform, access: str, policy: str, state: str
 ) -> None:
