@@ -62,6 +62,7 @@ class Salvages:
         async with deps.target.session(purpose="salvage") as session:
             await take_lock(session, deps.clock)
             applied = await apply_salvage(session, deps.objects, stored, deps.backup, wishes)
+            await session.run(sql.load("lock/release"))  # the next one may be put back at once
         if wishes.dry_run or any(one.left_over for one in applied):
             return stored.salvage, applied
         return await settle(deps.objects, stored.salvage, Settlement.APPLIED, now=deps.clock.now()), applied
