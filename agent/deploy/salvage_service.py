@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agent import sql
 from agent.core.salvage import Applied, Salvage, Settlement, Wishes
 from agent.deploy.deps import Deps, take_lock
 from agent.deploy.salvages import (
