@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterator, Mapping
 from agent.core.models import Model, Snapshot, TableMark
 
 _INVALID = "invalid index:"
-_UNKEPT = ", which is in no backup, was written to"
 
 
 class Differences(Model):
     """What is not as it was, one readable line each, by kind.
 
+    `unkept`: of `outside`, the tables that were written to and whose rows no backup holds, as those of `auth.users`.
     `lost`: indexes that were invalid, and are gone. No dump has them and no query used them, so they are no difference.
     """
 
@@ -21,6 +21,7 @@ class Differences(Model):
     sequences: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+    unkept: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
     @property
@@ -35,8 +36,8 @@ class Differences(Model):
 
     @property
     def only_unkept_rows(self) -> bool:
-        """Whether all that differs are rows in no backup, as those of `auth.users`, which no backup brings back."""
-        return bool(self.all) and all(_UNKEPT in line for line in self.all)
+        """Whether all that differs are rows that no backup brings back."""
+        return bool(self.unkept) and self.all == self.unkept
 
 
 def differences(before: Snapshot, after: Snapshot, *, wrote_outside: Collection[str] = ()) -> Differences:
@@ -50,6 +51,7 @@ def differences(before: Snapshot, after: Snapshot, *, wrote_outside: Collection[
     (documentation, "Sequence Manipulation Functions"). One that was set back is. One that has begun again at its end
     counts as such, too: it cannot be told from one that was set back.
     """
+    unkept = tuple(_written(before, after, wrote_outside))
     return Differences(
         catalog=tuple(_catalog(before.catalog, after.catalog)),
         content=tuple(content_differences(before.tables, after.tables)),
@@ -59,7 +61,8 @@ def differences(before: Snapshot, after: Snapshot, *, wrote_outside: Collection[
             if (now := after.sequences.get(name)) is not None and now.is_behind(old)
         ),
         history=tuple(_history(before.history, after.history)),
-        outside=(*_catalog(before.outside, after.outside), *_written(before, after, wrote_outside)),
+        outside=(*_catalog(before.outside, after.outside), *unkept),
+        unkept=unkept,
         lost=tuple(sorted(name for name in before.catalog.keys() - after.catalog.keys() if name.startswith(_INVALID))),
     )
 
@@ -96,6 +99,6 @@ def _written(before: Snapshot, after: Snapshot, names: Collection[str]) -> Itera
     for name in sorted(set(names)):
         old, new = before.outside_tables.get(name), after.outside_tables.get(name)
         if old is None or new is None:
-            yield f"{name}{_UNKEPT}"
+            yield f"{name}, which is in no backup, was written to"
         elif (old.rows, old.hash) != (new.rows, new.hash):
-            yield f"{name}{_UNKEPT}: {new.rows} rows, it had {old.rows}"
+            yield f"{name}, which is in no backup, was written to: {new.rows} rows, it had {old.rows}"

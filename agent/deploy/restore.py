@@ -242,7 +242,7 @@ async def _plan(
     checks = reading_checks(catalog)
     async with session.transaction(read_only=True):
         present = await read_objects(session, scope["schemas"]) if catalog else {}
-    split, (opened, shut) = split_at_rows(order), owners_let_in(catalog)
+    split, (let_in, shut) = split_at_rows(order), owners_let_in(catalog)
     drop_schema, make_schema = sql.load("restore/drop_schema"), sql.load("aside/make_schema")
     return _Plan(
         untie=[outside.gone(session, item, theirs) for item in reversed(dropped) if item.kind not in outside.FIRST],
@@ -257,7 +257,7 @@ async def _plan(
                 if name not in facts["schemas"]
             ),
             *(item.create for item in made if item.kind in _EARLY),
-            *opened,
+            *let_in,
         ],
         made=split[0],
         unchecked=[item.drop for item in checks],

@@ -298,9 +298,13 @@ async def _differing(
         and (there := now.get(_relation(name))) is not None
         and (wrote is None or there.objid in wrote or name in also)
     ]
-    added = [name.removeprefix("column:") for name in now.keys() - before.keys() if now[name].kind == "column"]
-    marks = await read_marks(session, schemas_of(run.before), only=suspects, without=added)
+    marks = await read_marks(session, schemas_of(run.before), only=suspects, without=_added(now, before))
     return {name for name in suspects if not _same(run.before.tables[name], marks[name])}
+
+
+def _added(now: Mapping[str, CatalogObject], before: Mapping[str, CatalogObject]) -> list[str]:
+    """Columns that were not there, by qualified name."""
+    return [name.removeprefix("column:") for name in now.keys() - before.keys() if now[name].kind == "column"]
 
 
 def _same(before: TableMark, now: TableMark) -> bool:
@@ -327,7 +331,8 @@ async def _emptying(session: Session, case: _Case, *, least: int | None) -> _Emp
             break
         quick -= {row["name"] for row in rows}
     slow = sorted(case.again - quick)
-    found = [] if least is None else await session.rows(sql.load("undo/rewritten"), {"tables": slow, "least": least})
+    asked = {"tables": slow, "least": least, "added": _added(case.now, case.before)}
+    found = [] if least is None else await session.rows(sql.load("undo/rewritten"), asked)
     statements = [f"DELETE FROM ONLY {name}" for name in slow]  # noqa: S608 - names quoted by Postgres
     statements += [row["statement"] for row in found]
     statements += [f"TRUNCATE ONLY {', '.join(sorted(quick))}"] if quick else []

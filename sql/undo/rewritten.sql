@@ -1,6 +1,7 @@
 -- How tables that were emptied with DELETE can be written anew: rows that are gone, and their entries in the indexes that
 -- stay, cost those that follow. ALTER TABLE with a new value for a column does that (PostgreSQL documentation, "ALTER
 -- TABLE", notes), of one whose type stays what it is, on which nothing depends, and that has nothing the command would lose.
+-- `added`: columns that are gone by then.
 SELECT format('%%I.%%I', n.nspname, c.relname) AS name,
   format('ALTER TABLE ONLY %%I.%%I ALTER COLUMN %%I TYPE %%s USING coalesce(%%I, %%I)',
     n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attname, a.attname) AS statement
@@ -13,6 +14,7 @@ CROSS JOIN LATERAL (
   JOIN pg_type AS t ON t.oid = a.atttypid
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     AND t.typtype = 'b' AND t.typnamespace = 'pg_catalog'::regnamespace AND a.attstorage = 'p' AND a.attcollation = 0
+    AND format('%%I.%%I.%%I', n.nspname, c.relname, a.attname) <> ALL (%(added)s::text[])
     AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = '' AND a.attoptions IS NULL
     AND NOT EXISTS (
       SELECT FROM pg_depend AS d

@@ -24,16 +24,14 @@ from agent.edges import management_api_budget
 from agent.edges.embedded import EmbeddedPostgres
 from agent.errors import PlatformError
 from agent.report.view import deploy_view
-from tests.simulator import Platform, simulating
+from tests.simulator import Platform
 from tests.support.aside import run_aside
 from tests.support.deploying import Outcome, make_settings, until_told, write_migrations
 from tests.support.oracle import psql, rows, schema_dump
-from tests.support.own_server import own_server
-from tests.support.platform_deploys import QUICK, Place, run, start
+from tests.support.platform_deploys import PROJECT, QUICK, Place, run, start
 from tests.support.seconds import next_second
 
 PITR, UNDO = "v1-restore-pitr-backup", "v1-undo"
-NAME = "project"
 BASE = """
 create table public.notes (id int primary key, body text not null);
 insert into public.notes values (1, 'a');
@@ -46,21 +44,6 @@ BAD = {
     "002_users.sql": "delete from auth.users;",
     "003_bad.sql": "insert into public.notes values (1, 'again');",
 }
-
-
-@pytest.fixture(scope="module")
-def own() -> Iterator[EmbeddedPostgres]:
-    """A server that may go back as a whole."""
-    with own_server() as postgres:
-        run_aside(postgres.create_database(NAME, template="template"))
-        yield postgres
-
-
-@pytest.fixture(scope="module")
-def simulated(own: EmbeddedPostgres) -> Iterator[Platform]:
-    with simulating(own, NAME, restores=True) as platform:
-        platform.rate_limit = None
-        yield platform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +83,11 @@ class World:
 def world(
     own: EmbeddedPostgres, simulated: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
-    run_aside(own.drop_database(NAME))
-    run_aside(own.create_database(NAME, template="template"))
-    psql(own.admin_url(NAME), f"set role postgres; {BASE.replace('insert into auth', 'reset role; insert into auth')}")
+    run_aside(own.drop_database(PROJECT))
+    run_aside(own.create_database(PROJECT, template="template"))
+    psql(
+        own.admin_url(PROJECT), f"set role postgres; {BASE.replace('insert into auth', 'reset role; insert into auth')}"
+    )
     write_migrations(tmp_path, BAD)
     simulated.restore_points = False
     simulated.calls.clear()
@@ -110,14 +95,14 @@ def world(
     yield World(
         platform=simulated,
         place=Place(
-            url=own.url(NAME),
+            url=own.url(PROJECT),
             folder=str(tmp_path),
             ref=simulated.ref,
             token=simulated.token,
             base_url=simulated.url,
         ),
-        admin_url=own.admin_url(NAME),
-        schema=schema_dump(own.admin_url(NAME), without=()),
+        admin_url=own.admin_url(PROJECT),
+        schema=schema_dump(own.admin_url(PROJECT), without=()),
     )
     simulated.clear_faults()
     simulated.script_restores()

@@ -216,6 +216,12 @@ async def test_a_large_table_is_written_anew(project, change: str) -> None:
     assert before["posts"] != after["posts"]
 
 
+async def test_what_the_deploy_added_is_gone_before_a_table_is_written_anew(project) -> None:
+    """A column of a fixed size that would do if it stayed; of the others none does."""
+    change = "alter table public.posts add column likes int; update public.posts set likes = 1, title = 'x' || title;"
+    await undo(project, change, "per_migration", large=0)
+
+
 async def undo_while_written(project: tuple[Database, Path], statements: str) -> None:
     """Deploy; when it has failed and nothing is undone yet, the application writes; then rung 3 brings it back."""
     database, folder = project

@@ -232,6 +232,15 @@ class Platform:
         self.background.add(task)
         task.add_done_callback(self._ended)
 
+    def settle(self) -> None:
+        """Wait, in another thread, until nothing goes on in the background."""
+
+        async def ended() -> None:
+            while self.background:
+                await asyncio.wait(self.background)
+
+        self.run(ended())
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self.background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -59,8 +59,6 @@ class Server:
             else:
                 answer = await project.api.answer(request)
             if fault is not None:
-                if fault.seconds:
-                    await asyncio.sleep(fault.seconds)  # a slow answer is what was asked for
                 body = answer.body if fault.body is None else fault.body
                 headers = {**answer.headers, **fault.headers}
                 answer = Answer(status=answer.status, body=body, media=fault.media or answer.media, headers=headers)
@@ -75,7 +73,10 @@ class Server:
                 fault=fault,
             )
         )
-        return None if cut else answer
+        if cut:
+            return None
+        await _late(fault)
+        return answer
 
     async def _management(self, request: Request) -> Answer | None:
         """Answer a request of the Management API and record it; None: the connection is to be cut."""
@@ -107,8 +108,6 @@ class Server:
         if fault is None:
             self._hold_to_contract(operation, answer)
         else:
-            if fault.seconds:
-                await asyncio.sleep(fault.seconds)  # a slow answer is what was asked for
             headers |= fault.headers
             if fault.body is not None:
                 answer = Answer(status=answer.status, body=fault.body, media=fault.media or answer.media)
@@ -118,6 +117,7 @@ class Server:
         )
         if cut:
             return None
+        await _late(fault)
         return Answer(status=answer.status, body=answer.body, media=answer.media, headers={**headers, **answer.headers})
 
     async def _answer(
@@ -256,3 +256,9 @@ async def _send(answer: Answer, request: Request, send: Send) -> None:
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else answer.body})
+
+
+async def _late(fault: Fault | None) -> None:
+    """A slow answer, where that was asked for: what the request does is done, and recorded."""
+    if fault is not None and fault.seconds:
+        await asyncio.sleep(fault.seconds)

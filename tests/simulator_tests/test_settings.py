@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -121,10 +120,10 @@ def test_an_upgrade_is_held_up_by_a_logical_slot(project: httpx.Client, platform
     )
 
 
-def _branch(project: httpx.Client, name: str, status: str) -> dict:
-    while (found := project.get(f"/branches/{name}").json())["status"] != status:
-        assert not found["status"].endswith("FAILED")
-        time.sleep(0.05)  # the platform tells nobody: it is polled
+def _made(project: httpx.Client, platform: Platform, name: str) -> dict:
+    platform.settle()
+    found = project.get(f"/branches/{name}").json()
+    assert found["status"] == "FUNCTIONS_DEPLOYED"
     return found
 
 
@@ -134,7 +133,7 @@ def test_a_branch_is_a_project_of_its_own(project: httpx.Client, platform: Platf
     made = project.post("/branches", json={"branch_name": "trial"})
     assert (made.status_code, made.json()["status"]) == (201, "CREATING_PROJECT")
     assert project.post("/branches", json={"branch_name": "trial"}).status_code == 400
-    ref = _branch(project, "trial", "FUNCTIONS_DEPLOYED")["project_ref"]
+    ref = _made(project, platform, "trial")["project_ref"]
     branches = f"{platform.url}/v1/branches/{ref}"
     details = project.get(branches).json()
     target = {
@@ -149,11 +148,11 @@ def test_a_branch_is_a_project_of_its_own(project: httpx.Client, platform: Platf
         connection.execute("DROP TABLE notes")
     project.post("/database/migrations", json={"query": "CREATE TABLE more ()", "name": "more"})
     assert project.post(f"{branches}/push", json={}).status_code == 201
-    _branch(project, "trial", "FUNCTIONS_DEPLOYED")
+    _made(project, platform, "trial")
     with psycopg.connect(**target) as connection:
         assert connection.execute("SELECT to_regclass('more')::text, to_regclass('notes')").fetchone() == ("more", None)
     assert project.post(f"{branches}/reset", json={}).status_code == 201
-    _branch(project, "trial", "FUNCTIONS_DEPLOYED")
+    _made(project, platform, "trial")
     with psycopg.connect(**target) as connection:
         assert connection.execute("SELECT to_regclass('notes')::text").fetchone() == ("notes",)
     assert oracle.psql(database.url, "SELECT word FROM notes") == "secret"
@@ -166,6 +165,6 @@ def test_a_branch_is_a_project_of_its_own(project: httpx.Client, platform: Platf
 def test_a_branch_with_data_is_a_copy(project: httpx.Client, platform: Platform, database: Database) -> None:
     oracle.psql(database.url, "CREATE TABLE notes (word text); INSERT INTO notes VALUES ('kept')")
     project.post("/branches", json={"branch_name": "copy", "with_data": True})
-    ref = _branch(project, "copy", "FUNCTIONS_DEPLOYED")["project_ref"]
+    ref = _made(project, platform, "copy")["project_ref"]
     branch = platform.projects[ref]
     assert oracle.table_hashes(branch.admin_url) == oracle.table_hashes(database.admin_url)

@@ -22,6 +22,8 @@ from agent.deploy.workflow import run_deploy
 from agent.edges.management_api import ManagementApi
 from tests.support.deploying import Outcome, PlainCtx, make_settings
 
+PROJECT = "project"
+"""The database of the simulated project."""
 QUICK = PlatformRestore(poll_s=0.3, begin_s=30.0, deadline_s=120.0, window_s=10.0, point_s=5.0)
 _STATES = {4: "migrate", 5: "rolling_back", 6: "restoring"}
 
