@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -29,6 +28,7 @@ from dbos import error as dbos_error
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.edges.engine_lock import ExecutorLock, OnLock, holding
+from agent.edges.store_engine import use_wal
 from agent.errors import AgentError, StoreError
 from agent.ports import Ctx
 
@@ -262,7 +262,7 @@ async def open_engine(
     async with AsyncExitStack() as stack:
         lock: ExecutorLock | None = None
         if url.startswith("sqlite:///"):
-            await asyncio.to_thread(_use_wal, Path(url.removeprefix("sqlite:///")))
+            await asyncio.to_thread(use_wal, Path(url.removeprefix("sqlite:///")))
         else:
             lock = await stack.enter_async_context(holding(url, executor_id, on_lock))
         logging.getLogger("dbos").setLevel(logging.WARNING)
@@ -324,10 +324,3 @@ async def _kept(lock: ExecutorLock | None, engine: Engine) -> AsyncIterator[None
     except BaseExceptionGroup as failures:  # the body's own error comes out as it went in
         first = failures.exceptions[0]
         raise first from first.__cause__
-
-
-def _use_wal(path: Path) -> None:
-    """Readers must not wait for the writer; the mode stays with the file."""
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-    connection.close()

@@ -8,6 +8,8 @@ See https://www.sqlite.org/pragma.html#pragma_synchronous and https://www.sqlite
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -102,22 +104,33 @@ def make_engine(url: URL) -> AsyncEngine:
         engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_pre_ping=True, connect_args=arguments)
         return engine.execution_options(schema_translate_map={None: SCHEMA})
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A file that cannot be opened is found here: aiosqlite's thread may answer when the event loop is gone already.
-    sqlite3.connect(str(url.database)).close()
+    use_wal(Path(str(url.database)))
     engine = create_async_engine(url, pool_size=2, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT_S})
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
 
+def use_wal(path: Path) -> None:
+    """Make the file, and readers not wait for the writer; the mode stays with the file.
+
+    To set it needs the file for itself and does not wait for that: of two that find a new file one would be refused.
+    A file that cannot be opened is found here, too: aiosqlite's thread may answer when the event loop is gone already.
+    """
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # goes with the descriptor
+        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
+            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        os.close(folder)
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection
     connection.isolation_level = None  # transactions begin where we say, not before the first INSERT
     try:
         with closing(connection.cursor()) as cursor:
-            # The mode stays with the file; to set it again would need the file for itself, and does not wait for it.
-            cursor.execute("PRAGMA journal_mode")
-            if cursor.fetchone() != ("wal",):
-                cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA foreign_keys = ON")
             cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     except BaseException:

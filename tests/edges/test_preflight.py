@@ -36,6 +36,7 @@ from tests.conftest import Database
 from tests.support.aside import run_aside
 from tests.support.clock import FakeClock
 from tests.support.guarded import guarded
+from tests.support.ports import free_ports
 
 LIMITS = PreflightLimits()
 
@@ -300,7 +301,7 @@ def standby(server: EmbeddedPostgres) -> Iterator[str]:
     subprocess.run([*copying, "-d", server.admin_url()], check=True, capture_output=True)
     for path in (folder, *folder.rglob("*")):
         os.chown(path, owner.st_uid, owner.st_gid)
-    port = embedded_host.free_port()
+    [port] = free_ports(1)
     who = (
         ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"] if os.geteuid() == 0 else []
     )

@@ -122,6 +122,13 @@ async def test_sqlite_runs_as_the_store_needs_it(tmp_path: Path) -> None:
         await store.close()
 
 
+async def test_several_may_find_a_new_file_at_once(tmp_path: Path) -> None:
+    for number in range(30):
+        opened = await asyncio.gather(*(open_store(f"sqlite:///{tmp_path}/{number}/agent.db") for _ in range(3)))
+        for store in opened:
+            await store.close()
+
+
 async def test_a_locked_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_engine, "BUSY_TIMEOUT_S", 0.05)
     store = await opened_with_deploy(tmp_path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from agent.errors import ToolError, UnfinishedError
 from tests.support.containers import CANARY, ROOT, Engine, shared_engine
 from tests.support.needs import cannot_run
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
+from tests.support.ports import free_ports
 from tests.support.serving import TOKEN, Agent, serving, write_config
 
 pytestmark = pytest.mark.timeout(1200)  # the first test waits for the build
@@ -196,7 +196,8 @@ def test_a_deploy_needs_no_shell(engine: Engine, database, tmp_path: Path) -> No
 def test_it_lives_and_stops_in_the_middle_of_a_migration_at_a_safe_point(engine: Engine, database, tmp_path) -> None:
     psql(database.url, BASE)
     text = f"insert into public.notes values (2, 'b'); select pg_advisory_lock({LOCK});"
-    _, options = project(tmp_path, database.url, text, http={"port": free_port(), "token": TOKEN})
+    [port] = free_ports(1)
+    _, options = project(tmp_path, database.url, text, http={"port": port, "token": TOKEN})
     before = schema_dump(database.admin_url, without=()), table_hashes(database.admin_url)
     with held(database) as waiting, served(engine, options) as (agent, name):
         agent.ready()
@@ -236,7 +237,7 @@ def test_the_agent_and_the_receiver_of_the_compose_file(engine: Engine, database
     (tmp_path / "project" / "deploy-agent.yaml").unlink()
     (tmp_path / "project" / "supabase").mkdir()
     (tmp_path / "project" / "migrations").rename(tmp_path / "project" / "supabase" / "migrations")
-    port, hook = free_port(), free_port()
+    port, hook = free_ports(2)
     settings = tmp_path / "settings.yaml"
     settings.write_text(compose["configs"]["agent"]["content"].replace("receiver:8088", f"127.0.0.1:{hook}"))
     values = {
@@ -262,29 +263,25 @@ def test_the_agent_and_the_receiver_of_the_compose_file(engine: Engine, database
         env=engine.environment,
     ) as heard:
         assert heard.stdout is not None
-        assert heard.stdout.readline() == f"listening on port {hook}\n"
-        agent = services["agent"]
-        assert agent["configs"] == [{"source": "agent", "target": "/etc/deploy-agent.yaml"}]
-        more = (f"--volume={settings}:/etc/deploy-agent.yaml:ro", f"--env=DEPLOY_AGENT_HTTP__PORT={port}")
-        with served(engine, (*options(agent), *more)) as (running, container):
-            running.ready()
-            told = json.loads(engine.do("podman", "exec", container, "deploy-agent", "plan", "--json"))
-            assert [one["version"] for one in told["migrations"]] == ["20260101000000"]
-            assert running.ended(running.deploy())["state"] == "succeeded"
-            assert heard.stdout.readline().startswith("deploy.preflight: ")
-            assert heard.stdout.readline().startswith("deploy.succeeded: ")
-            refused = httpx.post(f"http://127.0.0.1:{hook}/", content=b"{}", headers={"webhook-id": "1"})
-            assert refused.status_code == 401
-            engine.do("podman", "kill", "--signal=TERM", container)
-            assert running.wait() == 0
-        engine.do("podman", "kill", "--signal=TERM", name.removeprefix("--name="))
+        try:
+            assert heard.stdout.readline() == f"listening on port {hook}\n"
+            agent = services["agent"]
+            assert agent["configs"] == [{"source": "agent", "target": "/etc/deploy-agent.yaml"}]
+            more = (f"--volume={settings}:/etc/deploy-agent.yaml:ro", f"--env=DEPLOY_AGENT_HTTP__PORT={port}")
+            with served(engine, (*options(agent), *more)) as (running, container):
+                running.ready()
+                told = json.loads(engine.do("podman", "exec", container, "deploy-agent", "plan", "--json"))
+                assert [one["version"] for one in told["migrations"]] == ["20260101000000"]
+                assert running.ended(running.deploy())["state"] == "succeeded"
+                assert heard.stdout.readline().startswith("deploy.preflight: ")
+                assert heard.stdout.readline().startswith("deploy.succeeded: ")
+                refused = httpx.post(f"http://127.0.0.1:{hook}/", content=b"{}", headers={"webhook-id": "1"})
+                assert refused.status_code == 401
+                engine.do("podman", "kill", "--signal=TERM", container)
+                assert running.wait() == 0
+        finally:
+            engine.do("podman", "kill", "--signal=TERM", name.removeprefix("--name="))
         assert heard.wait() == 0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 # Leaves an orphan to process 1, which ends only then; waits for it to be collected, for good if it is not; then tells

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.support.needs import cannot_run
+from tests.support.ports import free_ports
 
 PATIENCE_S = 120.0  # for a loaded machine
 
@@ -111,8 +111,7 @@ def scraping(folder: Path, *, port: int, token: str, rules: str) -> Iterator[Pro
         ],
     }
     (folder / "prometheus.json").write_text(json.dumps(config))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        own = free.getsockname()[1]
+    [own] = free_ports(1)
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.needs import cannot_run
-from tests.support.s3 import _free_ports as free_ports
+from tests.support.ports import free_ports
 
 _CONFIG = """\
 version: 0.1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.guarded import guarded
+from tests.support.ports import free_ports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +45,6 @@ class S3:
         request = urllib.request.Request(f"{self.filer}/buckets/{name}/", method="POST")
         urllib.request.urlopen(request, timeout=10).close()
         return replace(self, bucket=name)
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def _weed() -> str:
@@ -87,7 +76,7 @@ def serving() -> Iterator[S3]:
     )
     # SeaweedFS derives its gRPC ports from these unless they are given, so all are free ones.
     options = [f"{name}.port{kind}" for name in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
-    ports = dict(zip(options, _free_ports(len(options)), strict=True))
+    ports = dict(zip(options, free_ports(len(options)), strict=True))
     arguments = [
         _weed(),
         "-logtostderr=true",
