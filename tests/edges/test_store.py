@@ -187,13 +187,9 @@ async def test_a_damaged_file(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:] = os.urandom(len(content) - 4096)  # the first page, with the header and the schema, stays
     path.write_bytes(content)
-    damaged = SqlStore(f"sqlite:///{path}")
-    try:
-        with pytest.raises(StoreError) as error:
-            await damaged.events("d1")
-        assert error.value.code == "store.corrupt"
-    finally:
-        await damaged.close()
+    with pytest.raises(StoreError) as error:
+        await open_store(f"sqlite:///{path}")
+    assert error.value.code == "store.corrupt"
 
 
 async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
