@@ -23,6 +23,7 @@ OUTSIDE = "outside.json"  # what lies outside the archive, for the agent
 OUTSIDE_SQL = "outside.sql"  # the same, for people with psql
 BEFORE_SQL = "before.sql"  # what has to be there first: extensions
 HISTORY_SQL = "history.sql"  # the rows of supabase_migrations.schema_migrations
+LARGE_OBJECTS = "large_objects.copy.gz"  # those that could be read, where there are any
 SNAPSHOT = "snapshot.json"  # what the database was, in names, numbers and hashes: a restore is compared with it
 
 _TEMPORARY_SPACE = 0.5  # of the tables' size: text is shorter than pages, and compressed
@@ -103,6 +104,11 @@ class Manifest(Model):
 def plain_name(name: str) -> str:
     """A stored file's name before it was encrypted."""
     return name.removesuffix(".age")
+
+
+def needed_in_place(name: str) -> bool:
+    """Whether a restore in place reads this file of a backup from its beginning; large objects are read when needed."""
+    return name != LARGE_OBJECTS and not name.startswith(MANAGED_DATA)
 
 
 def prefix(project: str, backup_id: str) -> str:

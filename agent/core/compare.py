@@ -12,6 +12,7 @@ _INVALID = "invalid index:"
 class Differences(Model):
     """What is not as it was, one readable line each, by kind.
 
+    `large`: large objects.
     `unkept`: of `outside`, the tables that were written to and whose rows no backup holds, as those of `auth.users`.
     `lost`: indexes that were invalid, and are gone. No dump has them and no query used them, so they are no difference.
     """
@@ -21,13 +22,14 @@ class Differences(Model):
     sequences: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+    large: tuple[str, ...] = ()
     unkept: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every difference, schema first."""
-        return (*self.catalog, *self.history, *self.content, *self.sequences, *self.outside)
+        return (*self.catalog, *self.history, *self.content, *self.sequences, *self.large, *self.outside)
 
     @property
     def none(self) -> bool:
@@ -36,8 +38,11 @@ class Differences(Model):
 
     @property
     def only_unkept_rows(self) -> bool:
-        """Whether all that differs are rows that no backup brings back."""
-        return bool(self.unkept) and self.all == self.unkept
+        """Whether all that differs after rung 3 is what rung 4 cannot bring back either.
+
+        Those are rows that are in no backup, and large objects that rung 3 has left: rung 4 does the same with them.
+        """
+        return bool(self.all) and self.all == (*self.large, *self.unkept)
 
 
 def differences(before: Snapshot, after: Snapshot, *, wrote_outside: Collection[str] = ()) -> Differences:
@@ -61,6 +66,7 @@ def differences(before: Snapshot, after: Snapshot, *, wrote_outside: Collection[
             if (now := after.sequences.get(name)) is not None and now.is_behind(old)
         ),
         history=tuple(_history(before.history, after.history)),
+        large=tuple(f"large object {line}" for line in _large(before.large_objects, after.large_objects)),
         outside=(*_catalog(before.outside, after.outside), *unkept),
         unkept=unkept,
         lost=tuple(sorted(name for name in before.catalog.keys() - after.catalog.keys() if name.startswith(_INVALID))),
@@ -92,6 +98,11 @@ def _history(before: tuple[str, ...], after: tuple[str, ...]) -> Iterator[str]:
     for version in sorted(set(before) ^ set(after)):
         state = "no longer" if version in before else "still"
         yield f"version {version} is {state} recorded as applied"
+
+
+def _large(before: Mapping[str, str] | None, after: Mapping[str, str] | None) -> Iterator[str]:
+    if before is not None and after is not None:
+        yield from _catalog(before, after)
 
 
 def _written(before: Snapshot, after: Snapshot, names: Collection[str]) -> Iterator[str]:

@@ -308,6 +308,7 @@ class Snapshot(Model):
     `values`: the runbook's named values, each a scalar. `tables`, `sequences`: by qualified name.
     `catalog`: md5 of the canonical definition, by object identity (`kind:name`). `outside`: the same of what no backup
     holds, such as roles and Supabase's own schemas; `outside_tables`: the content of those schemas' smaller tables.
+    `large_objects`: two digests by OID (`core.large_objects`); None: they were not looked at.
     """
 
     taken_at: datetime
@@ -318,6 +319,7 @@ class Snapshot(Model):
     history: tuple[str, ...] = ()
     outside: dict[str, str] = Field(default_factory=dict)
     outside_tables: dict[str, TableMark] = Field(default_factory=dict)
+    large_objects: dict[str, str] | None = None
 
     @field_validator("sequences", mode="before")
     @classmethod

@@ -15,7 +15,7 @@ from agent import sql
 from agent.core import backups as core
 from agent.core.backups import Manifest, OutsideObject, StoredFile
 from agent.core.models import BackupRecord, BackupState, EventKind, Snapshot
-from agent.deploy import outside
+from agent.deploy import large_objects, outside
 from agent.deploy.archive import BackupOptions, load_manifest, work_dir
 from agent.deploy.beside import beside
 from agent.deploy.emitter import Emit, tell
@@ -194,6 +194,12 @@ async def _describe(writing: _Writing, session: Session, schemas: Sequence[str])
     roles = await session.rows(sql.load("backup/needed_roles"), {"schemas": list(schemas)})
     await write_catalog(session, schemas, writing.upload.folder / core.CATALOG)
     await writing.keep_file(core.CATALOG)
+    try:
+        found = await large_objects.write(session, writing.upload.folder)
+    except OSError as error:
+        raise core.disk_full(f"{writing.upload.folder / core.LARGE_OBJECTS}: {error.strerror}") from error
+    if found:
+        await writing.keep(found)
     return _Described(
         outside=await outside.read_outside(session, schemas),
         untied_keys=[row["name"] for row in keys],

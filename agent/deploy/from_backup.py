@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import sql
@@ -14,11 +14,12 @@ from agent.core.compare import Differences
 from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity
 from agent.core.restore_policy import RUNG_NAMES, estimate_seconds
 from agent.core.salvage import place
+from agent.deploy import large_objects
 from agent.deploy.approval import permitted, rungs_tried
 from agent.deploy.archive import load_manifest, opened
 from agent.deploy.carrying import Carrying
 from agent.deploy.deps import Run, failure_of
-from agent.deploy.ladder import compare, report_rung, shut_out
+from agent.deploy.ladder import compare, files_noted, report_rung, shut_out
 from agent.deploy.late import Guard, guard_from_here, keep_late
 from agent.deploy.restore import analyse, restore_in_place
 from agent.deploy.salvage import Taken, new_id, take_salvage
@@ -123,7 +124,7 @@ async def _carried_out(run: Run, source: _Source) -> Work:
         run.deps.objects,
         source.manifest,
         run.deps.backup,
-        only=lambda name: not name.startswith(core.MANAGED_DATA),
+        only=core.needed_in_place,
     ) as folder:
         carrying = Carrying(
             target=run.deps.target,
@@ -136,8 +137,16 @@ async def _carried_out(run: Run, source: _Source) -> Work:
         )
         for _ in range(_ROUNDS):
             work = await _permitted(run, source, folder, also)
+            staged = large_objects.staged(
+                await run.session(),
+                work.large,
+                objects=run.deps.objects,
+                manifest=source.manifest,
+                options=run.deps.backup,
+            )
             try:
-                await carrying.carry_out([work.batch])
+                async with staged:
+                    await carrying.carry_out([work.batch])
             except StatementError as error:
                 if error.sqlstate != ORPHANED:
                     raise
@@ -150,12 +159,17 @@ async def _carried_out(run: Run, source: _Source) -> Work:
 
 async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[str]) -> Work:
     """What rung 3 does, once it may; what was found out before people were waited for is found out again."""
+    assert run.before is not None  # noqa: S101 - set before migrate
     while True:
         session = await run.session()
         async with session.transaction(read_only=True, repeatable=True):
             guard = await _guard(run, session, source)
             work = await _composed(run, session, source, folder, also=also, guard=guard)
             await _salvage(run, session, source, work.present)
+            rules = await _rules(run, session, source)
+            rules = replace(rules, missing=rules.wrote)
+            goals = await large_objects.plan(session, run.before.large_objects, rules)
+            work = work.with_large_objects(session, goals)
         _tell_dangling(run, work.dangling)
         waited = await permitted(run, _proposal(run, source, TARGETED, undone=work.undone, tables=work.tables))
         if not waited:
@@ -178,7 +192,7 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
     assert run.before is not None  # noqa: S101 - set before migrate
     try:
         await _keep_late(run)  # of rung 3, if nobody knows how it ended
-        guard = await _permitted_in_place(run, source)
+        guard, rules = await _permitted_in_place(run, source)
         session = await run.session()
         await restore_in_place(
             target=run.deps.target,
@@ -191,6 +205,8 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
             emit=run.emitter.put,
             last=proof(session, run.before) if noted else "",
             guard=guard,
+            before=run.before.large_objects,
+            rules=rules,
         )
         session = await run.session()
         proven = await read_proof(session) if noted else {}
@@ -203,7 +219,7 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
     return None if proven_whole else _not_proven(found)
 
 
-async def _permitted_in_place(run: Run, source: _Source) -> Guard:
+async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, large_objects.Rules]:
     assert run.before is not None  # noqa: S101 - set before migrate
     deploy = await run.deps.store.get(run.deploy_id)
     undone = tuple(f"migration {version}" for version in deploy.versions)
@@ -213,13 +229,14 @@ async def _permitted_in_place(run: Run, source: _Source) -> Guard:
         async with session.transaction(read_only=True, repeatable=True):
             guard = await _guard(run, session, source)
             await _salvage(run, session, source, None)
+            rules = await _rules(run, session, source)
             schemas = list(source.manifest.schemas)
             oids = [row["oid"] for row in await session.rows(sql.load("undo/objects"), {"schemas": schemas})]
             dangling = await naming_tables(session, schemas, oids, inside=False)
         _tell_dangling(run, dangling)
         waited = await permitted(run, _proposal(run, source, IN_PLACE, undone=undone, tables=run.before.tables))
         if not waited:
-            return guard
+            return guard, rules
 
 
 async def _tell_taken_back(run: Run, session: Session) -> None:
@@ -262,6 +279,14 @@ async def _salvage(run: Run, session: Session, source: _Source, tables: Collecti
     )
     if earlier is not None and earlier.salvage is not None:
         await run.deps.objects.delete(place(earlier.salvage))
+
+
+async def _rules(run: Run, session: Session, source: _Source) -> large_objects.Rules:
+    return large_objects.Rules(
+        deploy_id=run.deploy_id,
+        wrote=large_objects.written(await files_noted(run, session)),
+        shared=source.taken is None or source.taken.others,
+    )
 
 
 async def _guard(run: Run, session: Session, source: _Source) -> Guard:

@@ -8,6 +8,7 @@ from agent import sql
 from agent.core.compare import Differences, differences
 from agent.core.models import EventKind, Failure, Severity, TableMark
 from agent.core.runbook import Script
+from agent.deploy import large_objects
 from agent.deploy.deps import Run, Stop
 from agent.deploy.migrate import SINGLY, check, transactional
 from agent.deploy.sending import home
@@ -43,7 +44,7 @@ async def remains(run: Run, session: Session) -> tuple[list[str], bool]:
     before = set(run.before.history)
     columns = await session.rows(sql.load("history/shape"))
     now = {row["version"] for row in await session.rows(sql.load("history/list_versions"))} if columns else set()
-    applied = {row["version"] for row in await _files(run, session) if row["state"] == "applied"}
+    applied = {row["version"] for row in await files_noted(run, session) if row["state"] == "applied"}
     ours = [one.migration.version for one in run.plan.scripts if one.migration.version in (now - before) | applied]
     if not await session.value(sql.load("ledger/exists")):
         return ours, False
@@ -58,7 +59,7 @@ async def refuse_to_undo_others(run: Run, session: Session) -> None:
         Stop: the history has versions that are neither this deploy's nor from before it.
     """
     assert run.before is not None  # noqa: S101 - set before migrate
-    if not (files := await _files(run, session)):
+    if not (files := await files_noted(run, session)):
         return
     now = {row["version"] for row in await session.rows(sql.load("history/list_versions"))}
     foreign = sorted(now - set(run.before.history) - {row["version"] for row in files})
@@ -83,12 +84,18 @@ async def compare(run: Run, session: Session, *, tables: Mapping[str, TableMark]
     async with session.transaction():
         schemas = await application_schemas(session, run.deps.options.schemas)
         now = run.deps.clock.now()
-        after = await take_snapshot(session, schemas=schemas, runbook=None, now=now, tables=tables)
-        files = await _files(run, session)
-    return differences(run.before, after, wrote_outside=[name for row in files for name in row["wrote_outside"]])
+        after = await take_snapshot(session, schemas=schemas, runbook=None, now=now, tables=tables, large=False)
+        files = await files_noted(run, session)
+        if run.before.large_objects is not None:
+            large = await large_objects.as_left(
+                session, run.before.large_objects, deploy_id=run.deploy_id, wrote=large_objects.written(files)
+            )
+            after = after.model_copy(update={"large_objects": large})
+    wrote = {name for row in files for name in row["wrote_outside"]} - large_objects.TABLES
+    return differences(run.before, after, wrote_outside=wrote)
 
 
-async def _files(run: Run, session: Session) -> list[Row]:
+async def files_noted(run: Run, session: Session) -> list[Row]:
     """The ledger's notes on the files that this deploy has applied or begun; none if the ledger is gone."""
     if not await session.value(sql.load("ledger/exists")):
         return []
@@ -131,9 +138,9 @@ async def rollback_rung(run: Run, session: Session) -> tuple[bool, Differences, 
         found = await compare(run, session)
     in_doubt = await run.deps.store.get_evidence(run.deploy_id, SINGLY) is not None
     if not (found.catalog or found.history or in_doubt):
-        for line in (*found.content, *found.outside):
+        for line in (*found.content, *found.large, *found.outside):
             run.emitter.emit(EventKind.LOG, f"written by others meanwhile: {line}")
-        found = found.model_copy(update={"content": (), "outside": ()})
+        found = found.model_copy(update={"content": (), "large": (), "outside": ()})
     return report_rung(run, 1, "transaction rollback", found), found, in_doubt
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +20,11 @@ from agent.core.ahead import Table
 from agent.core.archive_list import Entry, as_listing, belongings, entries, fast_order, split_at_rows
 from agent.core.backups import Manifest
 from agent.core.catalog import CatalogObject, in_place
-from agent.core.models import BackupRecord, EventKind, Severity
+from agent.core.models import BackupRecord, EventKind, Severity, Snapshot
 from agent.core.restore_failures import refuse_newer_server
 from agent.core.restore_sql import as_members, reading_checks
 from agent.core.undo import owners_let_in, validated_apart
-from agent.deploy import outside
+from agent.deploy import large_objects, outside
 from agent.deploy.ahead import loaded_ahead, move
 from agent.deploy.archive import BackupOptions, load_manifest, opened
 from agent.deploy.beside import together
@@ -48,6 +49,8 @@ async def restore_in_place(
     last: str = "",
     guard: Guard | None = None,
     shared: bool = True,
+    before: Mapping[str, str] | None = None,
+    rules: large_objects.Rules | None = None,
 ) -> None:
     """Bring the application's schemas back to a backup.
 
@@ -61,6 +64,8 @@ async def restore_in_place(
         guard: keeps what is written until the restore has its locks.
         shared: also what is the database's or the server's, such as settings of roles. Not for an old backup: what
             people have set since would be lost.
+        before: large objects, as the snapshot has them; None: as the backup's own has them.
+        rules: what may be done to these.
 
     Raises:
         BackupError: `backup.damaged` and its kin: the backup cannot be used.
@@ -71,7 +76,7 @@ async def restore_in_place(
     """
     manifest = await load_manifest(objects, backup)
     async with (
-        opened(objects, manifest, options, only=lambda name: not name.startswith(core.MANAGED_DATA)) as folder,
+        opened(objects, manifest, options, only=core.needed_in_place) as folder,
         target.session(purpose=purpose) as session,
     ):
         await end_leftovers(session, clock, emit)
@@ -84,15 +89,34 @@ async def restore_in_place(
             clock=clock,
             emit=emit,
         )
+        staged = partial(large_objects.staged, session, objects=objects, manifest=manifest, options=options)
         if await unfinished(session) == manifest.id:
-            await carrying.resume(manifest.id)
+            async with staged(None):
+                await carrying.resume(manifest.id)
         else:
+            async with session.transaction(read_only=True, repeatable=True):
+                known = await backup_large_objects(folder) if before is None else before
+                large = await large_objects.plan(session, known, rules or large_objects.Rules())
+            last = script(large_objects.put(session, large), last)
             plan = await _plan(session, tools, manifest, folder, last=last, guard=guard, shared=shared)
             for line in plan.left_alone:
                 tell(emit, clock, EventKind.LOG, f"left alone, since it is not ours: {line}", severity=Severity.WARNING)
-            await _run(plan, carrying, session, journal=manifest.id)
+            async with staged(large):
+                await _run(plan, carrying, session, journal=manifest.id)
         await analyse(target, purpose=purpose, jobs=options.jobs, schemas=manifest.schemas)
     tell(emit, clock, EventKind.LOG, f"restored backup {backup.id}: {', '.join(manifest.schemas)}", backup=backup.id)
+
+
+async def backup_large_objects(folder: Path) -> dict[str, str] | None:
+    """The large objects in a backup's snapshot, as `Snapshot` has them; None: an earlier version of the agent took it.
+
+    Args:
+        folder: the backup's files.
+    """
+    file = folder / core.SNAPSHOT
+    if not await asyncio.to_thread(file.exists):
+        return None
+    return Snapshot.model_validate_json(await asyncio.to_thread(file.read_bytes)).large_objects
 
 
 async def history_rows(session: Session, folder: Path) -> str:

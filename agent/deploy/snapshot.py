@@ -271,6 +271,7 @@ async def take_snapshot(
     runbook: Runbook | None,
     now: datetime,
     tables: Mapping[str, TableMark] | None = None,
+    large: bool = True,
 ) -> Snapshot:
     """Read the snapshot in the transaction that is open.
 
@@ -280,6 +281,7 @@ async def take_snapshot(
         runbook: its snapshot queries are read too.
         now: recorded as the time of the snapshot.
         tables: their content, where it was read before.
+        large: also large objects, all of their content.
     """
     values = await read_values(session, runbook.snapshot) if runbook else {}
     args = {"schemas": list(schemas)}
@@ -296,6 +298,7 @@ async def take_snapshot(
         history=tuple(row.version for row in history),
         outside=outside,
         outside_tables=await _read_outside_marks(session, others),
+        large_objects=await read_large_objects(session, contents=True) if large else None,
     )
 
 
@@ -318,6 +321,17 @@ async def read_proof(session: Session) -> dict[str, TableMark]:
     """What the tables held when the restore committed; whatever the application has written since."""
     rows = await session.rows(sql.load("ledger/proof"))
     return {row["name"]: TableMark(rows=row["rows"], hash=row["hash"]) for row in rows}
+
+
+async def read_large_objects(session: Session, *, contents: bool) -> dict[str, str]:
+    """Large objects by OID: a digest of owner, rights and comment, then, where it was read, one of the content."""
+    rows = await session.rows(readable("digests"), {"contents": contents})
+    return {row["name"]: row["about"] + row["content"] for row in rows}
+
+
+def readable(name: str) -> str:
+    """A statement about large objects that asks which of them the role may read."""
+    return sql.load(f"large_objects/{name}").replace("{readable}", sql.load("large_objects/readable"))
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import sql
@@ -17,10 +17,11 @@ from agent.core import lock_room
 from agent.core.archive_list import Entry, as_listing, attached_late, belongings, entries, fast_order, split_at_rows
 from agent.core.backups import Manifest, OutsideObject
 from agent.core.catalog import CatalogObject
+from agent.core.large_objects import Goal
 from agent.core.models import TableMark
 from agent.core.restore_sql import reading_checks
 from agent.core.undo import Dependencies, Edge, Undo, node_of, pieces, plan_undo, validated_apart
-from agent.deploy import outside
+from agent.deploy import large_objects, outside
 from agent.deploy.carrying import Batch, script
 from agent.deploy.deps import Run
 from agent.deploy.late import Guard
@@ -53,6 +54,7 @@ class Work:
 
     `undone`: for people, a line each. `tables`: those whose rows are loaded again. `present`: those that there are now
     and that lose rows. `dangling`: tables outside the backup with rows that name, by OID, what is made anew.
+    `large`: what is done with large objects.
     """
 
     undone: tuple[str, ...]
@@ -60,6 +62,17 @@ class Work:
     present: tuple[str, ...]
     dangling: frozenset[str]
     batch: Batch
+    large: tuple[Goal, ...] = ()
+
+    def with_large_objects(self, session: Session, goals: Sequence[Goal]) -> Work:
+        """The same, and what is to be done with large objects."""
+        after = script(large_objects.put(session, goals)) + self.batch.after
+        return replace(
+            self,
+            undone=(*self.undone, *(goal.line for goal in goals)),
+            batch=replace(self.batch, after=after),
+            large=tuple(goals),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

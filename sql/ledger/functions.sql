@@ -29,6 +29,10 @@ BEGIN
         OR watched.oid <> 1260 AND (pg_catalog.pg_stat_get_xact_tuples_inserted(watched.oid) > 0  -- 1260: pg_authid
           OR pg_catalog.pg_stat_get_xact_tuples_deleted(watched.oid) > 0)
     ) AS hit,
+    ARRAY(
+      SELECT watched.oid FROM pg_catalog.unnest(watched_ids) AS watched (oid)
+      WHERE watched.oid = 2995 AND pg_catalog.pg_stat_get_xact_tuples_updated(watched.oid) > 0  -- pg_largeobject_metadata
+    ) AS altered,
     wrote.touched,
     wrote.replaced
   INTO found
@@ -62,7 +66,7 @@ BEGIN
   SELECT of_deploy, version, 'applied', written, int8multirange(int8range(found.top, found.top, '[]'))
   FROM pg_catalog.unnest(of_versions) AS version
   ON CONFLICT (deploy_id, version) DO UPDATE SET state = 'applied', own_ids = file.own_ids + excluded.own_ids;
-  IF found.touched IS NULL THEN
+  IF found.touched IS NULL AND NOT found.hit && ARRAY[2613, 2995]::oid[] THEN  -- large objects are told by ids, too
     RETURN;
   END IF;
   IF pg_catalog.current_setting('server_version_num')::integer >= 160000 THEN
@@ -83,7 +87,7 @@ BEGIN
   END IF;
   UPDATE supabase_migrations.deploy_agent_file SET
     touched = touched || found.touched,
-    replaced = replaced || coalesce(found.replaced, '{}'),
+    replaced = replaced || coalesce(found.replaced, '{}') || found.altered,
     own_ids = own_ids + CASE
       WHEN last IS NULL THEN '{}'
       WHEN last - found.top - 1 = inner_ids THEN int8multirange(int8range(found.top, last, '[]'))

@@ -1,4 +1,4 @@
--- The tables outside the backup that a migration could write to: those of other schemas, those that an extension brought
+-- The tables outside the archive that a migration could write to: those of other schemas, those that an extension brought
 -- into the application's, large objects, and roles (whose passwords cannot be read back). Cron jobs are in the backup.
 SELECT c.oid
 FROM pg_class AS c

@@ -17,7 +17,11 @@ SELECT
     WHERE pg_catalog.pg_stat_get_xact_tuples_updated(l.relation) OPERATOR(pg_catalog.>) 0
       OR pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation) OPERATOR(pg_catalog.>) 0
       OR pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'off'
-  ), '{}') AS replaced
+  ), '{}') || ARRAY(
+    SELECT watched.oid FROM pg_catalog.unnest(%(watched)s::pg_catalog.oid[]) AS watched (oid)
+    WHERE watched.oid OPERATOR(pg_catalog.=) 'pg_catalog.pg_largeobject_metadata'::pg_catalog.regclass
+      AND pg_catalog.pg_stat_get_xact_tuples_updated(watched.oid) OPERATOR(pg_catalog.>) 0
+  ) AS replaced
 FROM pg_catalog.pg_lock_status() AS l
 WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock'
   AND l.relation OPERATOR(pg_catalog.>=) 16384

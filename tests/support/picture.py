@@ -32,8 +32,8 @@ _FACTS = {
     " WHERE attstattarget >= 0 AND NOT attisdropped",
     "job": "SELECT concat_ws('|', username, coalesce(jobname, command)),"
     " concat_ws('|', schedule, command, active, database) FROM cron.job",
-    "large object": "SELECT oid::text, concat_ws('|', lomowner::regrole, lomacl, md5(lo_get(oid)))"
-    " FROM pg_largeobject_metadata",
+    "large object": "SELECT oid::text, concat_ws('|', lomowner::regrole, coalesce(lomacl, acldefault('L', lomowner)),"
+    " obj_description(oid, 'pg_largeobject'), md5(lo_get(oid))) FROM pg_largeobject_metadata",
 }
 _APART = frozenset({"cron.job"})  # told by their facts
 

@@ -1,0 +1,79 @@
+"""Which large objects a restore makes again, sets right or unlinks. Pure.
+
+What is known of one is a text: 32 characters of a digest of owner, rights and comment, then 32 of its content, if that
+was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from agent.core.models import Model
+
+_ABOUT = 32  # hexadecimal digits of an MD5
+
+
+class Goal(Model):
+    """What is to become of one.
+
+    `unlink` the one that is there, `make` it from the backup; neither: give it back owner, rights and comment.
+    `about`, `content`: digests of the one that was looked at; None: there was none.
+    """
+
+    oid: int
+    unlink: bool = False
+    make: bool = False
+    about: str | None = None
+    content: str = ""
+
+    @property
+    def line(self) -> str:
+        """For people."""
+        if not self.make:
+            return f"large object {self.oid}{'' if self.unlink else ': owner, rights, comment'}"
+        return f"large object {self.oid}: content" if self.unlink else f"large object {self.oid}: made again"
+
+
+def goals(
+    before: Mapping[str, str], now: Mapping[str, str], *, new: Mapping[str, bool], missing: bool, shared: bool
+) -> Iterator[Goal]:
+    """What a restore does.
+
+    Args:
+        new: those of `now` that the deploy has made, or may have, and whether nobody else can have.
+        missing: make again those that are gone.
+        shared: others may have written meanwhile. Then one whose content differs stays, for they may have written it.
+    """
+    for name in sorted(before.keys() | now.keys(), key=int):
+        old, there = before.get(name, ""), now.get(name, "")
+        goal = partial(Goal, oid=int(name), about=there[:_ABOUT] or None, content=there[_ABOUT:])
+        readable = len(old) > _ABOUT
+        if not there:
+            if missing and readable:
+                yield goal(make=True)
+        elif not old:
+            if new.get(name, False) or (name in new and not shared):
+                yield goal(unlink=True)
+        elif len(there) > _ABOUT and readable and old[_ABOUT:] != there[_ABOUT:]:
+            if not shared:
+                yield goal(unlink=True, make=True)
+        elif old[:_ABOUT] != there[:_ABOUT] and readable:
+            yield goal()
+
+
+def as_left(
+    before: Mapping[str, str], now: Mapping[str, str], *, new: Mapping[str, bool], wrote: bool
+) -> dict[str, str]:
+    """What there is now, as it is compared with what there was: without what only others can have done.
+
+    Args:
+        new: as in `goals`.
+        wrote: the deploy may have written to large objects. If not, only owner, rights and comments are its own doing:
+            a comment is noted nowhere.
+    """
+    found = {name: text for name, text in now.items() if name in before or name in new}
+    if not wrote:
+        found = {name: text[:_ABOUT] + before[name][_ABOUT:] for name, text in found.items() if name in before}
+        found = {**before, **found}
+    return found
