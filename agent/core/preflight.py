@@ -8,6 +8,7 @@ from typing import Any
 from agent.core.models import CheckResult, Finding, Model, Severity, Verdict
 from agent.core.redaction import redact
 from agent.core.touched import Place, Touched
+from agent.core.units import count
 from agent.errors import AgentError
 
 OLDEST_MAJOR = 15
@@ -122,10 +123,10 @@ def capacity(rows: Rows, limits: PreflightLimits) -> list[Finding]:
             _finding(
                 "large_objects",
                 Severity.WARNING,
-                f"the database has {row['large_objects']:,} large objects, and no backup of the agent holds them: a "
-                "restore leaves them as they are",
-                "If the migrations write to large objects or unlink them, take a backup of Supabase's first. A deploy "
-                "that has done so and fails ends needs_operator, and says so.",
+                f"the role may not read {count(row['large_objects'], 'large object')}, so no backup of its holds "
+                "them: a restore leaves them as they are",
+                "GRANT SELECT ON LARGE OBJECT … TO the role, or make it a member of their owner. A deploy that has "
+                "written to them or unlinked them, and fails, ends needs_operator and names them.",
             )
         )
     return found

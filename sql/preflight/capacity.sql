@@ -1,5 +1,5 @@
 -- Connections in use and allowed (of the server, the database, the role), relations against places for locks, and large
--- objects, which are in no backup.
+-- objects that the role may not read (as large_objects/readable says it): no backup of its holds them.
 WITH used AS (
   SELECT count(*) AS total,
     count(*) FILTER (WHERE datname = current_database()) AS of_database,
@@ -21,5 +21,12 @@ SELECT used.total AS used, allowed.total AS allowed,
     WHERE n.nspname = ANY (%(schemas)s::text[]) AND c.relkind IN ('r', 'p', 'i', 'I', 'S', 'm', 'v', 'f')) AS relations,
   current_setting('max_locks_per_transaction')::bigint
     * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int) AS lock_places,
-  (SELECT count(*) FROM pg_largeobject_metadata) AS large_objects
+  (SELECT count(*) FROM pg_largeobject_metadata AS o
+    WHERE NOT EXISTS (
+        SELECT FROM aclexplode(coalesce(o.lomacl, acldefault('L', o.lomowner))) AS acl
+        WHERE acl.privilege_type = 'SELECT' AND (acl.grantee = 0 OR pg_has_role(acl.grantee, 'USAGE')))
+      AND current_setting('lo_compat_privileges') = 'off'
+      AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+      AND NOT (current_setting('server_version_num')::int >= 180000 AND pg_has_role('pg_read_all_data', 'USAGE'))
+  ) AS large_objects
 FROM used, allowed

@@ -448,7 +448,7 @@ def test_what_a_test_server_cannot_be() -> None:
     roomy = {**crowded, "lock_places": 9000}
     few = {**crowded, "large_objects": 0}
     assert "4000 relations" in only(judge.capacity([few], LIMITS), "preflight.lock_table").message
-    assert "has 2 large objects" in only(judge.capacity([roomy], LIMITS), "preflight.large_objects").message
+    assert "may not read 2 large objects" in only(judge.capacity([roomy], LIMITS), "preflight.large_objects").message
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,6 @@ OUTSIDE = {
     "auth.users": "insert into auth.users (id) values (gen_random_uuid());",
     "vault.secrets": "select vault.create_secret('hidden', 'name');",
     "net.http_request_queue": "select net.http_get('http://127.0.0.1:1/');",
-    "pg_largeobject": "select lo_from_bytea(0, 'abc');",
     "pg_authid": "alter role hostile_member password 'secret';",
     "role:hostile_role is new": "create role hostile_role;",
     "extensions.mine": "create function extensions.mine() returns int language sql as 'select 1';",
