@@ -1,4 +1,4 @@
-"""Large objects: they come back under their OIDs, what the application has made stays, and what cannot be kept is named."""
+"""Large objects: they come back under their OIDs, what the application made stays, what is lost is named."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from agent.core.models import EventKind
 from agent.deploy import large_objects
+from agent.deploy.archive import load_manifest
 from agent.edges.object_store import FolderStore
 from agent.errors import StatementError
 from tests.conftest import Database
@@ -26,9 +27,8 @@ LEFT = "SELECT count(*) FROM pg_class WHERE relname = 'deploy_agent_large'"
 
 def contents(database: Database) -> dict[int, str]:
     """Each large object's content."""
-    found = rows(
-        database.admin_url, "SELECT oid::bigint, convert_from(lo_get(oid), 'UTF8') FROM pg_largeobject_metadata"
-    )
+    query = "SELECT oid::bigint, convert_from(lo_get(oid), 'UTF8') FROM pg_largeobject_metadata"
+    found = rows(database.admin_url, query)
     return {int(oid): text for oid, text in found}
 
 
@@ -112,5 +112,6 @@ async def test_a_restore_that_fails_behind_them_has_changed_nothing(
 
 async def test_a_backup_without_them_has_no_file_for_them(database: Database, tmp_path: Path) -> None:
     async with kit(database.url, FolderStore(tmp_path / "backups"), tmp_path) as made:
-        await made.take()
-    assert not list(tmp_path.rglob("large_objects*"))
+        record, _ = await made.take()
+        manifest = await load_manifest(made.objects, record)
+    assert not large_objects.has_some(manifest)
