@@ -76,6 +76,7 @@ CROSS JOIN LATERAL (
     CASE WHEN d.description IS NOT NULL THEN format('COMMENT ON %%s %%s IS ', o.keyword, o.ref) END AS comment_on,
     acldefault(o.acl_type, o.owner) AS default_acl
 ) AS says
+CROSS JOIN LATERAL (SELECT o.acl IS NOT NULL OR o.acl_type = 'r' AND o.objid IN (SELECT attrelid FROM column_acl) AS acl) AS has
 LEFT JOIN LATERAL (
   SELECT
     string_agg(format('REVOKE ALL ON %%s FROM %%s', says.granted_on, who.name), E';\n' ORDER BY base.place)
@@ -86,7 +87,8 @@ LEFT JOIN LATERAL (
     SELECT DISTINCT CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS name
     FROM aclexplode(ARRAY[base.entry]) AS x
   ) AS who
-) AS standard ON o.acl IS NOT NULL OR o.acl_type = 'r' AND o.objid IN (SELECT attrelid FROM column_acl)
+  WHERE has.acl
+) AS standard ON true
 LEFT JOIN LATERAL (
   SELECT
     string_agg(CASE WHEN x.grantor = o.owner THEN x.statement
@@ -113,7 +115,8 @@ LEFT JOIN LATERAL (
     ) AS who
     GROUP BY a.attnum, a.place, g.grantor, g.is_grantable, who.name
   ) AS x
-) AS added ON o.acl IS NOT NULL OR o.acl_type = 'r' AND o.objid IN (SELECT attrelid FROM column_acl)
+  WHERE has.acl
+) AS added ON true
 CROSS JOIN LATERAL (
   SELECT
     ARRAY[CASE WHEN o.kind <> 'sequence' AND o.owner IS NOT NULL
