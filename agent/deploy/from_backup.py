@@ -269,6 +269,8 @@ async def _salvage(run: Run, session: Session, source: _Source, tables: Collecti
     earlier = source.taken
     source.taken = await take_salvage(
         session=session,
+        target=run.deps.target,
+        purpose=run.purpose,
         objects=run.deps.objects,
         manifest=source.manifest,
         options=run.deps.backup,

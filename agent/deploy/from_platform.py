@@ -233,6 +233,8 @@ async def _salvaged(run: Run, session: Session, moment: Moment, *, instead_of: T
     )
     taken = await take_salvage(
         session=session,
+        target=run.deps.target,
+        purpose=run.purpose,
         objects=run.deps.objects,
         manifest=since,
         options=run.deps.backup,

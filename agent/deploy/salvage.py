@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from threading import Lock
 
 from agent import sql
 from agent.core import salvage as core
@@ -14,10 +16,18 @@ from agent.core.backups import Manifest, StoredFile, disk_full
 from agent.core.models import EventKind, Severity
 from agent.core.salvage import Salvage, SalvagedTable, Stored
 from agent.deploy.archive import BackupOptions, work_dir
+from agent.deploy.beside import together
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.files import new_file
 from agent.deploy.snapshot import application_schemas
-from agent.ports import Clock, ObjectStore, Row, Session, Upload
+from agent.errors import TargetError
+from agent.ports import Clock, ObjectStore, Row, Session, Target, Upload
+
+Reading = tuple[Session, str]
+"""A query, and the session that runs it."""
+
+_PAGES_SPLIT = 1024  # 8 MiB: below that another connection takes longer than the rows
+_PAST_ALL = 2**32 - 1  # InvalidBlockNumber: no table has that page (PostgreSQL, src/include/storage/block.h)
 
 # Without the deploy's notes, any id may be its own.
 _ANYBODYS = {"own": "{}", "unsure": "{(,)}", "noted": "{}", "restored": "{}", "began": None}
@@ -50,6 +60,8 @@ class Taken:
 async def take_salvage(
     *,
     session: Session,
+    target: Target,
+    purpose: str,
     objects: ObjectStore,
     manifest: Manifest,
     options: BackupOptions,
@@ -67,6 +79,7 @@ async def take_salvage(
 
     Args:
         session: in a REPEATABLE READ transaction, whose search path and formats are set as pg_dump sets them.
+        target, purpose: for more sessions, which read parts of large tables beside it, see `Target.connect`.
         manifest: of the backup that will be restored, taken from this very server.
         tables: by qualified name, those that will be reloaded or dropped; None: all of the application's.
         beside: schemas that are not the application's, of which rows are kept, too.
@@ -97,12 +110,14 @@ async def take_salvage(
         deploy_id=deploy_id,
         backup_id=manifest.id,
         at=clock.now(),
-        tables=tuple(table for table, _ in found),
+        tables=tuple(one.table for one in found),
         location="",
         until=until,
     )
-    queries = [rows for _, rows in found]
-    salvage = await publish(session, objects, options, salvage, queries)
+    wanted = options.jobs if any(one.pages >= _PAGES_SPLIT for one in found) else 1
+    async with _sharing(session, target, purpose, wanted) as readers:
+        queries = [_parts(one, readers) for one in found]
+        salvage = await publish(objects, options, salvage, queries)
     tell_kept(emit, clock, salvage, what)
     return Taken(salvage=salvage, others=True)
 
@@ -132,14 +147,44 @@ def tell_kept(emit: Emit, clock: Clock, salvage: Salvage, what: str) -> None:
     )
 
 
+@asynccontextmanager
+async def _sharing(session: Session, target: Target, purpose: str, wanted: int) -> AsyncIterator[list[Session]]:
+    """The session, and more that see what it sees: as many as are wanted, or as there are connections for."""
+    async with AsyncExitStack() as stack:
+        found = [session]
+        shared = {"id": await session.value(sql.load("snapshot/export"))} if wanted > 1 else {}
+        while len(found) < wanted:
+            try:
+                more = await stack.enter_async_context(target.session(purpose=purpose))
+            except TargetError:
+                break  # it only takes longer
+            await stack.enter_async_context(more.transaction(read_only=True, repeatable=True))
+            await more.run(more.bind(sql.load("snapshot/share"), shared))
+            await more.run(sql.load("salvage/settings"))
+            found.append(more)
+        yield found
+
+
+def _parts(found: _Found, readers: Sequence[Session]) -> list[Reading]:
+    """A large table is read by all sessions at once, each a part of its pages; the last one to the end."""
+    if found.pages < _PAGES_SPLIT:
+        return [(readers[0], found.rows)]
+    firsts = [found.pages * number // len(readers) for number in range(len(readers))]
+    parts = []
+    for one, first, behind in zip(readers, firsts, [*firsts[1:], _PAST_ALL], strict=True):
+        part = one.bind(sql.load("salvage/part"), {"first": f"({first},0)", "behind": f"({behind},0)"})
+        parts.append((one, found.rows + part))
+    return parts
+
+
 async def publish(
-    session: Session, objects: ObjectStore, options: BackupOptions, salvage: Salvage, queries: Sequence[str]
+    objects: ObjectStore, options: BackupOptions, salvage: Salvage, queries: Sequence[Sequence[Reading]]
 ) -> Salvage:
     """Write a salvage to its place.
 
     Args:
-        session: in the transaction that the rows were found in.
-        queries: what reads the rows of each table; the first column says whose the row is.
+        queries: what reads the rows of each table, in one or more parts, and the sessions that do: in the transaction
+            that the rows were found in, or that share its snapshot. The first column says whose the row is.
 
     Returns:
         The salvage, with its location and the numbers of rows.
@@ -151,8 +196,7 @@ async def publish(
     salvage = salvage.model_copy(update={"location": f"{objects.label}/{place}"})
     async with objects.upload(place, work_dir=work_dir(options)) as upload:
         kept = [
-            await _keep(session, upload, options, table, rows)
-            for table, rows in zip(salvage.tables, queries, strict=True)
+            await _keep(upload, options, table, parts) for table, parts in zip(salvage.tables, queries, strict=True)
         ]
         salvage = salvage.model_copy(update={"tables": tuple(table for table, _ in kept)})
         encryption = options.cipher.name if options.encrypt and options.cipher else ""
@@ -203,16 +247,23 @@ async def _tables(
     return await session.rows(sql.load("salvage/tables"), args)
 
 
-async def _written(session: Session, origins: _Origins, tables: Sequence[Row]) -> list[tuple[SalvagedTable, str]]:
-    """The tables that have rows to keep, not counted yet, each with the query that reads them."""
-    found: list[tuple[SalvagedTable, str]] = []
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A table that has rows to keep, which are not counted yet; the query that reads them; its pages."""
+
+    table: SalvagedTable
+    rows: str
+    pages: int
+
+
+async def _written(session: Session, origins: _Origins, tables: Sequence[Row]) -> list[_Found]:
+    found: list[_Found] = []
     for table in tables:
         args = {**origins.ids, "replaced": table["replaced"], "rewritten": table["rewritten"]}
         rows = session.bind(sql.load("salvage/rows"), args).replace("{table}", table["name"])
         if await session.value(sql.load("salvage/any").replace("{rows}", rows.replace("{columns}", ""))):
-            number = len(found) + 1
-            row = {**table, "application": 0, "unclear": 0}
-            found.append((salvaged_table(row, number), rows.replace("{columns}", table["list"])))
+            kept = salvaged_table({**table, "application": 0, "unclear": 0}, len(found) + 1)
+            found.append(_Found(table=kept, rows=rows.replace("{columns}", table["list"]), pages=table["pages"]))
     return found
 
 
@@ -235,22 +286,24 @@ def salvaged_table(row: Row, number: int) -> SalvagedTable:
 
 
 async def _keep(
-    session: Session, upload: Upload, options: BackupOptions, table: SalvagedTable, rows: str
+    upload: Upload, options: BackupOptions, table: SalvagedTable, parts: Sequence[Reading]
 ) -> tuple[SalvagedTable, StoredFile]:
     """Write one table's rows to a file, and hand it over; counts them."""
     path = upload.folder / table.file
     digest, size, total, application = hashlib.sha256(), 0, 0, 0
-    stream = new_file(path)
+    stream, one_at_a_time = new_file(path), Lock()
 
-    def write(block: bytes) -> None:
+    def write(block: bytes) -> None:  # of whole rows
         nonlocal size, total, application
-        digest.update(block)
-        size += stream.write(block)
-        total += block.count(b"\n")  # in rows it is written \\n
-        application += block.startswith(b"a") + block.count(b"\na")
+        with one_at_a_time:
+            digest.update(block)
+            size += stream.write(block)
+            total += block.count(b"\n")  # in rows it is written \\n
+            application += block.startswith(b"a") + block.count(b"\na")
 
+    copy = sql.load("salvage/copy")
     try:
-        await session.copy_out(sql.load("salvage/copy").replace("{rows}", rows), write)
+        await together(one.copy_out(copy.replace("{rows}", rows), write) for one, rows in parts)
     except OSError as error:
         raise disk_full(f"{path}: {error.strerror}") from error
     finally:

@@ -2,14 +2,16 @@
 -- A row has the lower 32 bits of the transaction id that wrote it (PostgreSQL documentation, "Transactions and
 -- Identifiers"); no id is older than half of them, but for frozen rows, whose id says nothing: 2^31 transactions later
 -- one may look new, and is kept for nothing. `complete`: `running` has the ids of subtransactions, too.
+-- xid has no arithmetic but age(), which is cheap: it counts from the same id for all, and age('3') tells which that is.
 SELECT origin.kind{columns}
 FROM ONLY {table} AS t
 CROSS JOIN LATERAL (
-  SELECT t.xmin::text::bigint AS short, %(next)s::bigint - ((%(next)s::bigint - t.xmin::text::bigint) & 4294967295) AS id
+  SELECT CASE WHEN t.xmin <> 1 AND t.xmin <> 2  -- those were written when the database was made
+    THEN %(next)s::bigint - ((%(next)s::bigint - 3 - age('3'::xid) + age(t.xmin)) & 4294967295) END AS id
 ) AS written
 CROSS JOIN LATERAL (
   SELECT CASE
-    WHEN written.short < 3 OR written.id < %(low)s::bigint THEN NULL  -- 1 and 2: written when the database was made
+    WHEN written.id IS NULL OR written.id < %(low)s::bigint THEN NULL
     WHEN written.id <@ %(own)s::int8multirange THEN CASE WHEN %(replaced)s THEN 'u' END
     WHEN written.id <@ %(restored)s::int8multirange THEN NULL
     WHEN written.id <@ %(unsure)s::int8multirange OR (%(rewritten)s AND written.id >= %(began)s::bigint) THEN 'u'

@@ -42,6 +42,8 @@ class Failed:
         ):
             taken = await take_salvage(
                 session=session,
+                target=self.deps.target,
+                purpose="salvage",
                 objects=self.deps.objects,
                 manifest=self.manifest,
                 options=self.deps.backup,

@@ -351,6 +351,26 @@ async def test_memory_does_not_grow_with_the_table(database: Any, tmp_path: Path
         assert peak < size / 3
 
 
+@pytest.mark.parametrize("more", [0, 1, 2])
+async def test_a_large_table_is_read_by_as_many_sessions_as_there_may_be(
+    database: Any, tmp_path: Path, more: int
+) -> None:
+    writes = "insert into public.notes (body) select repeat(i::text, 100) from generate_series(1, 30000) as i"
+    async with failed(database, tmp_path, application(database, writes), first=NOTES) as held:
+        [(size,)] = rows(database.admin_url, "select pg_relation_size('public.notes')")
+        assert size > 1024 * 8192
+        there = "select count(*) from pg_stat_activity where datname = current_database() and usename = 'postgres'"
+        [(connected,)] = rows(database.admin_url, there)
+        psql(database.admin_url, f"alter database {database.name} connection limit {connected + 1 + more}")
+        kept, _ = await held.salvage()
+        assert counts(kept) == {"public.notes": (30_000, 0)}
+        [file] = [path for path in files_of(kept) if path.suffix == ".copy"]
+        found = sorted(int(line.split("\t")[1]) for line in file.read_text().splitlines())
+        assert found == [
+            number for (number,) in rows(database.admin_url, "select id from notes where id > 3 order by id")
+        ]
+
+
 @pytest.mark.parametrize("turns", [1, 8])
 @pytest.mark.parametrize("complete", [False, True])
 async def test_ids_are_told_apart_when_they_have_gone_round(database: Any, turns: int, complete: bool) -> None:
