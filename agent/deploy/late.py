@@ -142,8 +142,8 @@ async def _kept(
     there = core.manifests(await objects.keys(prefix(salvage.project, salvage.backup_id)))
     if any(core.id_of(key).startswith(name) for key in there):
         return None
-    queries = [[(session, _rows(session, name, one))] for one in salvage.tables]
-    return await publish(objects, options, salvage, queries)
+    queries = [[_rows(session, name, one)] for one in salvage.tables]
+    return await publish([session], objects, options, salvage, queries)
 
 
 def _rows(session: Session, salvage: str, table: SalvagedTable) -> str:

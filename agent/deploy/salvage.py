@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from threading import Lock
 
 from agent import sql
@@ -23,10 +24,7 @@ from agent.deploy.snapshot import application_schemas
 from agent.errors import TargetError
 from agent.ports import Clock, ObjectStore, Row, Session, Target, Upload
 
-Reading = tuple[Session, str]
-"""A query, and the session that runs it."""
-
-_PAGES_SPLIT = 1024  # 8 MiB: below that another connection takes longer than the rows
+_PAGES_AT_ONCE = 1024  # 8 MiB
 _PAST_ALL = 2**32 - 1  # InvalidBlockNumber: no table has that page (PostgreSQL, src/include/storage/block.h)
 
 # Without the deploy's notes, any id may be its own.
@@ -114,10 +112,10 @@ async def take_salvage(
         location="",
         until=until,
     )
-    wanted = options.jobs if any(one.pages >= _PAGES_SPLIT for one in found) else 1
+    queries = [_parts(session, one) for one in found]
+    wanted = min(options.jobs, max(len(parts) for parts in queries))
     async with _sharing(session, target, purpose, wanted) as readers:
-        queries = [_parts(one, readers) for one in found]
-        salvage = await publish(objects, options, salvage, queries)
+        salvage = await publish(readers, objects, options, salvage, queries)
     tell_kept(emit, clock, salvage, what)
     return Taken(salvage=salvage, others=True)
 
@@ -165,26 +163,30 @@ async def _sharing(session: Session, target: Target, purpose: str, wanted: int) 
         yield found
 
 
-def _parts(found: _Found, readers: Sequence[Session]) -> list[Reading]:
-    """A large table is read by all sessions at once, each a part of its pages; the last one to the end."""
-    if found.pages < _PAGES_SPLIT:
-        return [(readers[0], found.rows)]
-    firsts = [found.pages * number // len(readers) for number in range(len(readers))]
+def _parts(session: Session, found: _Found) -> list[str]:
+    """The queries for the rows of a table, a stretch of pages each: where its rows are nobody knows."""
+    firsts = range(0, found.pages, _PAGES_AT_ONCE)
+    if len(firsts) < 2:
+        return [found.rows]
     parts = []
-    for one, first, behind in zip(readers, firsts, [*firsts[1:], _PAST_ALL], strict=True):
-        part = one.bind(sql.load("salvage/part"), {"first": f"({first},0)", "behind": f"({behind},0)"})
-        parts.append((one, found.rows + part))
+    for first, behind in pairwise([*firsts, _PAST_ALL]):
+        part = session.bind(sql.load("salvage/part"), {"first": f"({first},0)", "behind": f"({behind},0)"})
+        parts.append(found.rows + part)
     return parts
 
 
 async def publish(
-    objects: ObjectStore, options: BackupOptions, salvage: Salvage, queries: Sequence[Sequence[Reading]]
+    readers: Sequence[Session],
+    objects: ObjectStore,
+    options: BackupOptions,
+    salvage: Salvage,
+    queries: Sequence[Sequence[str]],
 ) -> Salvage:
     """Write a salvage to its place.
 
     Args:
-        queries: what reads the rows of each table, in one or more parts, and the sessions that do: in the transaction
-            that the rows were found in, or that share its snapshot. The first column says whose the row is.
+        readers: one or more sessions: in the transaction that the rows were found in, or that see what it sees.
+        queries: for each table, what reads its rows, in one or more parts. The first column says whose the row is.
 
     Returns:
         The salvage, with its location and the numbers of rows.
@@ -196,7 +198,8 @@ async def publish(
     salvage = salvage.model_copy(update={"location": f"{objects.label}/{place}"})
     async with objects.upload(place, work_dir=work_dir(options)) as upload:
         kept = [
-            await _keep(upload, options, table, parts) for table, parts in zip(salvage.tables, queries, strict=True)
+            await _keep(readers, upload, options, table, parts)
+            for table, parts in zip(salvage.tables, queries, strict=True)
         ]
         salvage = salvage.model_copy(update={"tables": tuple(table for table, _ in kept)})
         encryption = options.cipher.name if options.encrypt and options.cipher else ""
@@ -286,12 +289,12 @@ def salvaged_table(row: Row, number: int) -> SalvagedTable:
 
 
 async def _keep(
-    upload: Upload, options: BackupOptions, table: SalvagedTable, parts: Sequence[Reading]
+    readers: Sequence[Session], upload: Upload, options: BackupOptions, table: SalvagedTable, parts: Sequence[str]
 ) -> tuple[SalvagedTable, StoredFile]:
     """Write one table's rows to a file, and hand it over; counts them."""
     path = upload.folder / table.file
     digest, size, total, application = hashlib.sha256(), 0, 0, 0
-    stream, one_at_a_time = new_file(path), Lock()
+    stream, one_at_a_time, left = new_file(path), Lock(), iter(parts)
 
     def write(block: bytes) -> None:  # of whole rows
         nonlocal size, total, application
@@ -301,9 +304,12 @@ async def _keep(
             total += block.count(b"\n")  # in rows it is written \\n
             application += block.startswith(b"a") + block.count(b"\na")
 
-    copy = sql.load("salvage/copy")
+    async def read(session: Session) -> None:
+        for rows in left:
+            await session.copy_out(sql.load("salvage/copy").replace("{rows}", rows), write)
+
     try:
-        await together(one.copy_out(copy.replace("{rows}", rows), write) for one, rows in parts)
+        await together(read(one) for one in readers)
     except OSError as error:
         raise disk_full(f"{path}: {error.strerror}") from error
     finally:

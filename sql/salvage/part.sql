@@ -1,2 +1,2 @@
--- Behind rows.sql: only rows on the pages from `first` on, ahead of `behind`.
+-- Behind rows.sql: only rows on pages from `first` on, ahead of `behind`.
 AND t.ctid >= %(first)s::tid AND t.ctid < %(behind)s::tid
