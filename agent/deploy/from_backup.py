@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from agent.deploy.carrying import Carrying
 from agent.deploy.deps import Run, failure_of
 from agent.deploy.ladder import compare, files_noted, report_rung, shut_out
 from agent.deploy.late import Guard, guard_from_here, keep_late
+from agent.deploy.renamed import renamed, seen_as_before
 from agent.deploy.restore import analyse, restore_in_place
 from agent.deploy.salvage import Taken, new_id, take_salvage
 from agent.deploy.snapshot import proof, read_proof
@@ -162,9 +163,10 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
     assert run.before is not None  # noqa: S101 - set before migrate
     while True:
         session = await run.session()
-        async with session.transaction(read_only=True, repeatable=True):
+        names = await renamed(session, source.manifest, folder, chosen=run.deps.options.schemas)
+        async with seen_as_before(session, names, repeatable=True):
             guard = await _guard(run, session, source)
-            work = await _composed(run, session, source, folder, also=also, guard=guard)
+            work = await _composed(run, session, source, folder, also=also, guard=guard, names=names)
             await _salvage(run, session, source, work.present)
             rules = await _rules(run, session, source)
             rules = replace(rules, missing=rules.wrote)
@@ -177,10 +179,17 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
 
 
 async def _composed(
-    run: Run, session: Session, source: _Source, folder: Path, *, also: Collection[str], guard: Guard
+    run: Run,
+    session: Session,
+    source: _Source,
+    folder: Path,
+    *,
+    also: Collection[str],
+    guard: Guard,
+    names: Sequence[str],
 ) -> Work:
     try:
-        return await compose(run, session, manifest=source.manifest, folder=folder, also=also, guard=guard)
+        return await compose(run, session, manifest=source.manifest, folder=folder, also=also, guard=guard, names=names)
     except (NotPossible, AgentError):
         raise
     except Exception as error:
@@ -226,7 +235,12 @@ async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, large_o
     while True:
         session = await run.clean_session()
         await _tell_taken_back(run, session)
-        async with session.transaction(read_only=True, repeatable=True):
+        only_catalog = opened(
+            run.deps.objects, source.manifest, run.deps.backup, only=lambda name: name == core.CATALOG
+        )
+        async with only_catalog as folder:
+            names = await renamed(session, source.manifest, folder)
+        async with seen_as_before(session, names, repeatable=True):
             guard = await _guard(run, session, source)
             await _salvage(run, session, source, None)
             rules = await _rules(run, session, source)

@@ -31,6 +31,7 @@ from agent.deploy.beside import together
 from agent.deploy.carrying import Batch, Carrying, end_leftovers, script, unfinished
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.late import Guard
+from agent.deploy.renamed import renamed, seen_as_before
 from agent.deploy.snapshot import application_schemas, backup_catalog, read_objects
 from agent.errors import BackupError, TargetError
 from agent.ports import Clock, ObjectStore, PgTools, Session, Target
@@ -98,7 +99,13 @@ async def restore_in_place(
                 known = await backup_large_objects(folder) if before is None else before
                 large = await large_objects.plan(session, known, rules or large_objects.Rules())
             last = script(large_objects.put(session, large), last)
-            plan = await _plan(session, tools, manifest, folder, last=last, guard=guard, shared=shared)
+            names = await renamed(session, manifest, folder)
+            if names:
+                async with seen_as_before(session, names):
+                    plan = await _plan(session, tools, manifest, folder, last=last, guard=guard, shared=shared)
+                plan = replace(plan, untie=[*names, *plan.untie])
+            else:
+                plan = await _plan(session, tools, manifest, folder, last=last, guard=guard, shared=shared)
             for line in plan.left_alone:
                 tell(emit, clock, EventKind.LOG, f"left alone, since it is not ours: {line}", severity=Severity.WARNING)
             async with staged(large):

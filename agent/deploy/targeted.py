@@ -103,12 +103,20 @@ class _Case:
 
 
 async def compose(
-    run: Run, session: Session, *, manifest: Manifest, folder: Path, also: Collection[str], guard: Guard
+    run: Run,
+    session: Session,
+    *,
+    manifest: Manifest,
+    folder: Path,
+    also: Collection[str],
+    guard: Guard,
+    names: Sequence[str] = (),
 ) -> Work:
     """Find out what has to be done, in the transaction that is open.
 
     Args:
         folder: the backup's files.
+        names: what gave schemas the names that they had, in this transaction; the restore does it first, too.
         also: tables whose rows are to be loaded again though the deploy has not written to them.
         guard: keeps what is written until the restore has its locks.
 
@@ -135,13 +143,14 @@ async def compose(
     lines = {f"{item.kind} {item.name}" for item in (*gone, *again) if not item.tied}
     first = outside.FIRST
     return Work(
-        undone=tuple(sorted({*case.undo.lines, *lines})),
+        undone=tuple(sorted({*case.undo.lines, *lines, *names})),
         tables=tuple(case.loaded),
         present=tuple(case.losing),
         dangling=frozenset(await naming_tables(session, case.schemas, {oid for _, oid in case.undo.hit}, inside=False)),
         batch=Batch(
             name="targeted",
             before=script(
+                *names,
                 *(outside.gone(session, item, theirs) for item in reversed(gone) if item.kind not in first),
                 guard.script(session, case.losing.values()),
                 *case.undo.drops,
