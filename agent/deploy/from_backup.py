@@ -167,7 +167,7 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
         async with seen_as_before(session, names, repeatable=True):
             guard = await _guard(run, session, source)
             work = await _composed(run, session, source, folder, also=also, guard=guard, names=names)
-            await _salvage(run, session, source, work.present)
+            await _salvage(run, session, source, work.present, alone=bool(names))
             rules = await _rules(run, session, source)
             rules = replace(rules, missing=rules.wrote)
             goals = await large_objects.plan(session, run.before.large_objects, rules)
@@ -242,7 +242,7 @@ async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, large_o
             names = await renamed(session, source.manifest, folder)
         async with seen_as_before(session, names, repeatable=True):
             guard = await _guard(run, session, source)
-            await _salvage(run, session, source, None)
+            await _salvage(run, session, source, None, alone=bool(names))
             rules = await _rules(run, session, source)
             schemas = list(source.manifest.schemas)
             oids = [row["oid"] for row in await session.rows(sql.load("undo/objects"), {"schemas": schemas})]
@@ -278,12 +278,16 @@ def _tell_dangling(run: Run, tables: Collection[str]) -> None:
         run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING, table=name)
 
 
-async def _salvage(run: Run, session: Session, source: _Source, tables: Collection[str] | None) -> None:
-    """Keep what the application wrote, in place of what was kept for a try before this one."""
+async def _salvage(run: Run, session: Session, source: _Source, tables: Collection[str] | None, *, alone: bool) -> None:
+    """Keep what the application wrote, in place of what was kept for a try before this one.
+
+    Args:
+        alone: only this session sees it under its names.
+    """
     earlier = source.taken
     source.taken = await take_salvage(
         session=session,
-        target=run.deps.target,
+        target=None if alone else run.deps.target,
         purpose=run.purpose,
         objects=run.deps.objects,
         manifest=source.manifest,

@@ -58,7 +58,7 @@ class Taken:
 async def take_salvage(
     *,
     session: Session,
-    target: Target,
+    target: Target | None,
     purpose: str,
     objects: ObjectStore,
     manifest: Manifest,
@@ -77,7 +77,8 @@ async def take_salvage(
 
     Args:
         session: in a REPEATABLE READ transaction, whose search path and formats are set as pg_dump sets them.
-        target, purpose: for more sessions, which read parts of large tables beside it, see `Target.connect`.
+        target, purpose: for more sessions, which read parts of large tables beside it, see `Target.connect`. No target:
+            none, since they would not see what the transaction has changed.
         manifest: of the backup that will be restored, taken from this very server.
         tables: by qualified name, those that will be reloaded or dropped; None: all of the application's.
         beside: schemas that are not the application's, of which rows are kept, too.
@@ -146,8 +147,11 @@ def tell_kept(emit: Emit, clock: Clock, salvage: Salvage, what: str) -> None:
 
 
 @asynccontextmanager
-async def _sharing(session: Session, target: Target, purpose: str, wanted: int) -> AsyncIterator[list[Session]]:
+async def _sharing(session: Session, target: Target | None, purpose: str, wanted: int) -> AsyncIterator[list[Session]]:
     """The session, and more that see what it sees: as many as are wanted, or as there are connections for."""
+    if target is None:
+        yield [session]
+        return
     async with AsyncExitStack() as stack:
         found = [session]
         shared = {"id": await session.value(sql.load("snapshot/export"))} if wanted > 1 else {}
