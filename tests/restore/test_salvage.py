@@ -118,6 +118,32 @@ async def test_a_deploy_that_restores_by_itself_keeps_the_applications_rows(
     assert rows(database.url, "select body from public.notes order by id offset 3") == [("kept",)]
 
 
+@pytest.mark.parametrize("targeted", [True, False])
+async def test_rows_written_to_a_renamed_schema_are_kept_under_the_name_that_it_had(
+    database: Any, tmp_path: Path, targeted: bool
+) -> None:
+    psql(database.admin_url, "create extension if not exists dblink with schema extensions")
+    psql(
+        database.url, "create schema api; create table api.notes (id int primary key); insert into api.notes values (1)"
+    )
+    writes = application(database, "insert into v1.notes values (3)")
+    files = {
+        "20260101000000_first.sql": "alter schema api rename to v1; insert into v1.notes values (2)",
+        "20260102000000_written.sql": f"{writes};",
+        "20260103000000_fails.sql": "select 1/0",
+    }
+    write_migrations(tmp_path, files)
+    settings = make_settings(database.url, tmp_path, deploy={"targeted_restore": targeted})
+    outcome = await deploy(settings, "per_migration")
+    assert outcome.state == "restored", outcome.why
+    assert psql(database.url, "select id from api.notes") == "1"
+    async with open_deps(settings) as deps:
+        [salvage] = await Salvages(deps).all()
+        assert counts(salvage) == {"api.notes": (1, 0)}
+        await Salvages(deps).apply(salvage.id, Wishes())
+    assert rows(database.url, "select id from api.notes order by id") == [(1,), (3,)]
+
+
 async def test_only_the_named_tables_are_kept(database: Any, tmp_path: Path) -> None:
     writes = "insert into public.notes (body) values ('a'); insert into public.other values (1)"
     async with failed(database, tmp_path, application(database, writes), first=NOTES) as held:
