@@ -1,7 +1,9 @@
 -- The tables whose rows are compared, each with the query that reduces its content to two numbers.
--- Sum and count, not xor: doubled rows cancel in xor.
+-- Sum and count, not xor: doubled rows cancel in xor. A row's hash is hashed once more: it is itself a sum over the columns,
+-- in which values that two rows have swapped cancel. "2:": this way to do it.
 -- A type is hashed by value where equality means identity, through its binary form where it does not
--- (1.0 and 1.00 are equal numerics, '1 mon' and '30 days' equal intervals), and as text where it has neither.
+-- (1.0 and 1.00 are equal numerics, '1 mon' and '30 days' equal intervals), and as text where it has neither. So is jsonb:
+-- to its hash {}, [] and NULL are the same.
 -- An enum goes as text: its hash is that of an OID, which is another one after a restore.
 -- `members`: those that belong to an extension too. `only`: these tables; null: all. `without`: columns to leave out.
 -- A materialized view is left out: it is made of other tables, and a
@@ -10,17 +12,19 @@ SELECT
   format('%%I.%%I', n.nspname, c.relname) AS name,
   pg_table_size(c.oid) AS bytes,
   format(
-    'SELECT count(*) AS rows, coalesce(sum(hash_record_extended(ROW(%%s), 0)), 0)::text AS hash FROM ONLY %%I.%%I',
+    'SELECT count(*) AS rows, ''2:'' || coalesce(sum(hash_record_extended(ROW(int8send('
+    'hash_record_extended(ROW(%%s), 0))), 0)), 0) AS hash FROM ONLY %%I.%%I',
     coalesce(string_agg(
     CASE
       WHEN base.typname IN ('bool', 'int2', 'int4', 'int8', 'oid', 'text', 'varchar', 'name', 'uuid', 'date', 'time',
-                            'timestamp', 'timestamptz', 'bytea', 'inet', 'cidr', 'macaddr', 'jsonb')
+                            'timestamp', 'timestamptz', 'bytea', 'inet', 'cidr', 'macaddr')
         AND base.typnamespace = 'pg_catalog'::regnamespace
         AND coalesce(coll.collisdeterministic, true) THEN format('%%I', a.attname)
       WHEN base.typname IN ('text', 'varchar') THEN format('%%I COLLATE "C"', a.attname)
       WHEN base.typname = 'numeric' THEN format('numeric_send(%%I)', a.attname)
       WHEN base.typname = 'float8' THEN format('float8send(%%I)', a.attname)
       WHEN base.typname = 'float4' THEN format('float4send(%%I)', a.attname)
+      WHEN base.typname = 'bpchar' THEN format('bpcharsend(%%I)', a.attname)
       WHEN base.typname = 'interval' THEN format('interval_send(%%I)', a.attname)
       WHEN base.typcategory = 'A' AND element.typname IN ('bool', 'int2', 'int4', 'int8', 'text', 'varchar', 'uuid')
         THEN format('array_send(%%I)', a.attname)

@@ -22,7 +22,8 @@ BEGIN
     BEGIN
       EXECUTE (
         SELECT format('SELECT ARRAY[%%s] FROM %%s%%s AS l', string_agg(
-          format('concat(count(*), '' '', sum(hash_record_extended(ROW(%%s), 0)))', u.list), ', ' ORDER BY u.number
+          format('concat(count(*), '' '', sum(hash_record_extended(ROW(int8send(hash_record_extended(ROW(%%s), 0))), 0)))', u.list),
+          ', ' ORDER BY u.number
         ), one.alone, one.loaded)
         FROM unnest(one.lists) WITH ORDINALITY AS u (list, number)
       ) INTO sums;
