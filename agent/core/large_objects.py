@@ -62,6 +62,22 @@ def goals(
             yield goal()
 
 
+def gone(name: str, there: str) -> Goal:
+    """One that is to be unlinked as it is."""
+    return Goal(oid=int(name), unlink=True, about=there[:_ABOUT], content=there[_ABOUT:])
+
+
+def arrived(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """Another database beside a backup: what both have, as each has it, and the OIDs that only the backup has.
+
+    Of content that cannot be read there nothing is said.
+    """
+    held = {name: text for name, text in before.items() if len(text) > _ABOUT}
+    both = [name for name in held if name in now]
+    there = {name: now[name] if len(now[name]) > _ABOUT else now[name] + held[name][_ABOUT:] for name in both}
+    return {name: held[name] for name in both}, there, sorted(held.keys() - now.keys(), key=int)
+
+
 def as_left(
     before: Mapping[str, str], now: Mapping[str, str], *, new: Mapping[str, bool], wrote: bool
 ) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,16 +19,17 @@ from agent.core import backups
 from agent.core.archive_list import as_listing, entries, fast_order
 from agent.core.aside import Aside
 from agent.core.backups import Manifest, OutsideObject
+from agent.core.large_objects import Goal
 from agent.core.models import BackupRecord, EventKind
 from agent.core.restore_failures import named
 from agent.core.statements import dollar_tag
-from agent.deploy import outside
+from agent.deploy import large_objects, outside
 from agent.deploy.archive import BackupOptions, load_manifest, opened
 from agent.deploy.aside_check import Checked, check
 from agent.deploy.aside_target import Other, refuse_the_source, survey
 from agent.deploy.carrying import Batch, Carrying, end_leftovers
 from agent.deploy.emitter import Emit, tell
-from agent.deploy.restore import refuse_dependents
+from agent.deploy.restore import backup_large_objects, refuse_dependents
 from agent.errors import AgentError, StatementError, TargetError
 from agent.ports import Clock, ObjectStore, PgTools, Session, Target
 
@@ -50,6 +51,8 @@ class _Work:
     emit: Emit
     parts: core.Parts
     before: list[OutsideObject]
+    objects: ObjectStore
+    large: list[Goal]
     filled: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -87,7 +90,7 @@ async def restore_aside(
     async with target.session(purpose=_PURPOSE) as session:
         other = await survey(session, manifest, schemas=options.schemas, overwrite=overwrite)
     tell(emit, clock, EventKind.LOG, f"reading backup {manifest.id}", backup=manifest.id)
-    async with opened(objects, manifest, options) as folder:
+    async with opened(objects, manifest, options, only=lambda name: name != backups.LARGE_OBJECTS) as folder:
         listing = await tools.listing(folder / backups.APPLICATION)
         work = _Work(
             target=target,
@@ -101,6 +104,8 @@ async def restore_aside(
             emit=emit,
             parts=core.divide(listing, manifest, foreign_owners=other.foreign_roles),
             before=await outside.stored(folder, shared=False),
+            objects=objects,
+            large=await _large_objects(target, folder, overwrite=overwrite),
         )
         checked = await (_fill_empty(work) if other.empty else _replace(work))
     if checked.differences:
@@ -125,7 +130,7 @@ async def _fill_empty(work: _Work) -> Checked:
             await session.run_transaction([_begin(session, work), *_first(session, work, dropped, made)])
             await _fill_managed(session, work)
         await _load(work)
-        async with work.target.session(purpose=_PURPOSE) as session:
+        async with work.target.session(purpose=_PURPOSE) as session, _staged(session, work):
             await session.run_transaction([_begin(session, work), *await _last(session, work, made)])
         return await _check(work)
 
@@ -175,11 +180,43 @@ async def _replace(work: _Work) -> Checked:
                 clock=work.clock,
                 emit=work.emit,
             )
-            await carrying.carry_out([whole])
+            async with _staged(session, work):
+                await carrying.carry_out([whole])
         except BaseException:
             await _unfill(session, work)
             raise
     return await _check(work)
+
+
+async def _large_objects(target: Target, folder: Path, *, overwrite: bool) -> list[Goal]:
+    """What is done with large objects: they need the OIDs that they had, since rows name them by these.
+
+    Raises:
+        TargetError: `restore.large_objects_taken`.
+    """
+    before = await backup_large_objects(folder)
+    async with target.session(purpose=_PURPOSE) as session, session.transaction(read_only=True, repeatable=True):
+        goals = await large_objects.plan(session, before, large_objects.Rules())
+    taken = [str(goal.oid) for goal in goals if goal.about is not None]
+    if taken and not overwrite:
+        raise TargetError(
+            f"the database has other large objects under OIDs of the backup's: {', '.join(taken[:5])}",
+            code="restore.large_objects_taken",
+            hint="Unlink them there if nobody needs them (`SELECT lo_unlink(OID)`), name another database, or give "
+            "--overwrite: they are then replaced. Nothing was changed.",
+        )
+    return goals
+
+
+def _staged(session: Session, work: _Work) -> AbstractAsyncContextManager[None]:
+    return large_objects.staged(session, work.large, objects=work.objects, manifest=work.manifest, options=work.options)
+
+
+async def _unlink(session: Session, work: _Work) -> None:
+    """Those that were made."""
+    if made := [goal.oid for goal in work.large if goal.about is None]:
+        async with session.transaction():
+            await large_objects.unlink(session, made)
 
 
 def _begin(session: Session, work: _Work) -> str:
@@ -213,7 +250,7 @@ def _first(
 
 async def _last(session: Session, work: _Work, made: Sequence[OutsideObject]) -> list[str]:
     """The statements after the archive."""
-    statements = []
+    statements = [large_objects.put(session, work.large)] if work.large else []
     if work.parts.keys:
         script = await work.tools.script(work.folder / backups.APPLICATION, work.parts.keys)
         for text, adds_key in core.key_statements(script):
@@ -310,6 +347,7 @@ async def _undo(work: _Work) -> None:
         ):
             await session.run(statement)
         await _unfill(session, work)
+        await _unlink(session, work)
         new = [*work.manifest.schemas]
         if not work.other.facts["has_history"] and await session.value(sql.load("backup/history_exists")):
             await session.run(sql.load("aside/drop_history"))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from agent import sql
 from agent.core import aside as core
-from agent.core import backups
+from agent.core import backups, large_objects
 from agent.core.backups import Manifest, OutsideObject
 from agent.core.models import EventKind, Snapshot, TableMark
 from agent.deploy import outside
 from agent.deploy.emitter import Emit, tell
-from agent.deploy.snapshot import read_catalog, read_history, read_sequences, tables_asked
+from agent.deploy.snapshot import read_catalog, read_history, read_large_objects, read_sequences, tables_asked
 from agent.ports import Clock, Row, Session, Target
 
 
@@ -59,6 +59,9 @@ async def check(
         for row in await session.rows(sql.load("restore/tables"), scope):
             await session.run(sql.load("restore/analyze"), names={"table": (row["schema"], row["name"])})
         after = await _snapshot(session, manifest, marks, clock)
+        async with session.transaction(read_only=True, repeatable=True):
+            await session.run_many([sql.load("snapshot/settings")])
+            large = await read_large_objects(session, contents=True)
         missing = core.missing(before, await outside.read_outside(session, manifest.schemas, shared=False))
         keys = {
             row["identity"]: row["name"]
@@ -69,6 +72,10 @@ async def check(
         found = _counts(manifest, marks)
     else:
         snapshot = Snapshot.model_validate_json(await asyncio.to_thread(kept.read_bytes))
+        held, there, lost = large_objects.arrived(snapshot.large_objects or {}, large)
+        snapshot = snapshot.model_copy(update={"large_objects": held})
+        after = after.model_copy(update={"large_objects": there})
+        missing = (*missing, *(f"large object {name}" for name in lost))
         keys = {
             identity: name
             for identity, name in keys.items()

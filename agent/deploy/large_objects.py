@@ -10,7 +10,7 @@ import asyncio
 import gzip
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +128,15 @@ async def plan(session: Session, before: Mapping[str, str] | None, rules: Rules)
     now = await read_large_objects(session, contents=rules.wrote)
     new = await _new(session, before, now, rules.deploy_id) if rules.wrote else {}
     return list(core.goals(before, now, new=new, missing=rules.missing, shared=rules.shared))
+
+
+async def unlink(session: Session, objects: Collection[int]) -> None:
+    """Take these away, those that are there, in the transaction that is open."""
+    await session.run(sql.load("snapshot/settings"))
+    now = await read_large_objects(session, contents=False)
+    goals = [core.gone(name, now[name]) for name in map(str, sorted(objects)) if name in now]
+    if goals:
+        await session.run(put(session, goals))
 
 
 def put(session: Session, goals: Sequence[Goal]) -> str:

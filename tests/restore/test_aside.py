@@ -255,3 +255,60 @@ async def test_what_arrives_otherwise_is_noticed(rich: Kit, other: Database):
         await aside(rich, record, other)
     assert caught.value.code == "restore.differs"
     assert "table public.albums has other content in its 500 rows" in caught.value.message
+
+
+LARGE = """
+SELECT lo_from_bytea(5001, 'one'), lo_from_bytea(5002, ''), lo_put(lo_create(5003), 2500000, 'far');
+GRANT SELECT ON LARGE OBJECT 5001 TO anon;
+COMMENT ON LARGE OBJECT 5002 IS 'empty';
+ALTER LARGE OBJECT 5003 OWNER TO anon;
+GRANT SELECT ON LARGE OBJECT 5003 TO postgres;
+"""
+OBJECTS = """
+SELECT oid, lomowner::regrole, lomacl, obj_description(oid, 'pg_largeobject'), md5(lo_get(oid))
+FROM pg_largeobject_metadata ORDER BY 1
+"""
+
+
+async def test_large_objects_come_along_under_their_oids(rich: Kit, database: Database, other: Database):
+    await rich.run(LARGE)
+    record, _ = await rich.take()
+    psql(other.url, "SELECT lo_from_bytea(6001, 'its own')")
+    done = await aside(rich, record, other)
+    assert done.left_out == ()
+    psql(other.url, "SELECT lo_unlink(6001)")
+    assert rows(other.admin_url, OBJECTS) == rows(database.admin_url, OBJECTS)
+
+
+async def test_large_objects_whose_oids_are_taken_are_refused_or_replaced(
+    rich: Kit, database: Database, other: Database
+):
+    await rich.run(LARGE)
+    record, _ = await rich.take()
+    psql(other.url, "SELECT lo_from_bytea(5001, 'another''s'), lo_from_bytea(6001, 'its own')")
+    before = rows(other.admin_url, OBJECTS)
+    with pytest.raises(TargetError) as caught:
+        await aside(rich, record, other)
+    assert (caught.value.code, "5001" in caught.value.message) == ("restore.large_objects_taken", True)
+    assert rows(other.admin_url, OBJECTS) == before
+    psql(other.url, "CREATE TABLE public.in_the_way ()")
+    done = await aside(rich, record, other, overwrite=True)
+    assert done.replaced
+    psql(other.url, "SELECT lo_unlink(6001)")
+    assert rows(other.admin_url, OBJECTS) == rows(database.admin_url, OBJECTS)
+
+
+async def test_a_failure_behind_large_objects_takes_them_away_again(
+    rich: Kit, other: Database, monkeypatch: pytest.MonkeyPatch
+):
+    async def fails(_: object) -> None:
+        raise StatementError("the look fails", sqlstate="57014", position=0)
+
+    await rich.run(LARGE)
+    record, _ = await rich.take()
+    psql(other.url, "SELECT lo_from_bytea(6001, 'its own')")
+    before = (*whole(other), rows(other.admin_url, OBJECTS))
+    monkeypatch.setattr("agent.deploy.aside._check", fails)
+    with pytest.raises(StatementError, match="the look fails"):
+        await aside(rich, record, other)
+    assert (*whole(other), rows(other.admin_url, OBJECTS)) == before
