@@ -19,6 +19,7 @@ class Goal(Model):
 
     `unlink` the one that is there, `make` it from the backup; neither: give it back owner, rights and comment.
     `about`, `content`: digests of the one that was looked at; None: there was none.
+    `keep`: others may have written what is taken away.
     """
 
     oid: int
@@ -26,6 +27,7 @@ class Goal(Model):
     make: bool = False
     about: str | None = None
     content: str = ""
+    keep: bool = False
 
     @property
     def line(self) -> str:
@@ -36,14 +38,13 @@ class Goal(Model):
 
 
 def goals(
-    before: Mapping[str, str], now: Mapping[str, str], *, new: Mapping[str, bool], missing: bool, shared: bool
+    before: Mapping[str, str], now: Mapping[str, str], *, new: Mapping[str, bool], missing: bool
 ) -> Iterator[Goal]:
     """What a restore does.
 
     Args:
         new: those of `now` that the deploy has made, or may have, and whether nobody else can have.
         missing: make again those that are gone.
-        shared: others may have written meanwhile. Then one whose content differs stays, for they may have written it.
     """
     for name in sorted(before.keys() | now.keys(), key=int):
         old, there = before.get(name, ""), now.get(name, "")
@@ -53,13 +54,32 @@ def goals(
             if missing and readable:
                 yield goal(make=True)
         elif not old:
-            if new.get(name, False) or (name in new and not shared):
-                yield goal(unlink=True)
+            if name in new and (new[name] or len(there) > _ABOUT):
+                yield goal(unlink=True, keep=not new[name])
         elif len(there) > _ABOUT and readable and old[_ABOUT:] != there[_ABOUT:]:
-            if not shared:
-                yield goal(unlink=True, make=True)
+            yield goal(unlink=True, make=True, keep=True)
         elif old[:_ABOUT] != there[:_ABOUT] and readable:
             yield goal()
+
+
+def fits(there: str | None, content: str, *, overwrite: bool) -> str:
+    """What becomes of a salvaged one, as `salvage.Applied` calls it.
+
+    Args:
+        there: the one that has its OID.
+        content: digest of the salvaged content.
+    """
+    if there is None:
+        return "inserted"
+    if there[_ABOUT:] == content:
+        return "there"
+    return "overwritten" if overwrite else "differs"
+
+
+def put_back(name: str, there: str | None) -> Goal:
+    """One that is to be made in place of what has its OID."""
+    about, content = (there[:_ABOUT], there[_ABOUT:]) if there else (None, "")
+    return Goal(oid=int(name), unlink=there is not None, make=True, about=about, content=content)
 
 
 def gone(name: str, there: str) -> Goal:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent import sql
 from agent.core import backups as core
 from agent.core.backups import Manifest
 from agent.core.compare import Differences
+from agent.core.large_objects import Goal
 from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity
 from agent.core.restore_policy import RUNG_NAMES, estimate_seconds
 from agent.core.salvage import place
@@ -167,11 +168,8 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
         async with seen_as_before(session, names, repeatable=True):
             guard = await _guard(run, session, source)
             work = await _composed(run, session, source, folder, also=also, guard=guard, names=names)
-            await _salvage(run, session, source, work.present, alone=bool(names))
-            rules = await _rules(run, session, source)
-            rules = replace(rules, missing=rules.wrote)
-            goals = await large_objects.plan(session, run.before.large_objects, rules)
-            work = work.with_large_objects(session, goals)
+            work = work.with_large_objects(session, await _large_objects(run, session, everything=False))
+            await _salvage(run, session, source, work.present, work.large, alone=bool(names))
         _tell_dangling(run, work.dangling)
         waited = await permitted(run, _proposal(run, source, TARGETED, undone=work.undone, tables=work.tables))
         if not waited:
@@ -201,7 +199,7 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
     assert run.before is not None  # noqa: S101 - set before migrate
     try:
         await _keep_late(run)  # of rung 3, if nobody knows how it ended
-        guard, rules = await _permitted_in_place(run, source)
+        guard, large = await _permitted_in_place(run, source)
         session = await run.session()
         await restore_in_place(
             target=run.deps.target,
@@ -214,8 +212,7 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
             emit=run.emitter.put,
             last=proof(session, run.before) if noted else "",
             guard=guard,
-            before=run.before.large_objects,
-            rules=rules,
+            large=large,
         )
         session = await run.session()
         proven = await read_proof(session) if noted else {}
@@ -228,7 +225,7 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
     return None if proven_whole else _not_proven(found)
 
 
-async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, large_objects.Rules]:
+async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, list[Goal]]:
     assert run.before is not None  # noqa: S101 - set before migrate
     deploy = await run.deps.store.get(run.deploy_id)
     undone = tuple(f"migration {version}" for version in deploy.versions)
@@ -242,15 +239,15 @@ async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, large_o
             names = await renamed(session, source.manifest, folder)
         async with seen_as_before(session, names, repeatable=True):
             guard = await _guard(run, session, source)
-            await _salvage(run, session, source, None, alone=bool(names))
-            rules = await _rules(run, session, source)
+            large = await _large_objects(run, session, everything=True)
+            await _salvage(run, session, source, None, large, alone=bool(names))
             schemas = list(source.manifest.schemas)
             oids = [row["oid"] for row in await session.rows(sql.load("undo/objects"), {"schemas": schemas})]
             dangling = await naming_tables(session, schemas, oids, inside=False)
         _tell_dangling(run, dangling)
         waited = await permitted(run, _proposal(run, source, IN_PLACE, undone=undone, tables=run.before.tables))
         if not waited:
-            return guard, rules
+            return guard, large
 
 
 async def _tell_taken_back(run: Run, session: Session) -> None:
@@ -278,10 +275,19 @@ def _tell_dangling(run: Run, tables: Collection[str]) -> None:
         run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING, table=name)
 
 
-async def _salvage(run: Run, session: Session, source: _Source, tables: Collection[str] | None, *, alone: bool) -> None:
+async def _salvage(
+    run: Run,
+    session: Session,
+    source: _Source,
+    tables: Collection[str] | None,
+    large: Collection[Goal],
+    *,
+    alone: bool,
+) -> None:
     """Keep what the application wrote, in place of what was kept for a try before this one.
 
     Args:
+        large: what is done with large objects.
         alone: only this session sees it under its names.
     """
     earlier = source.taken
@@ -294,6 +300,7 @@ async def _salvage(run: Run, session: Session, source: _Source, tables: Collecti
         options=run.deps.backup,
         deploy_id=run.deploy_id,
         tables=tables,
+        large=large,
         clock=run.deps.clock,
         emit=run.emitter.put,
     )
@@ -301,12 +308,12 @@ async def _salvage(run: Run, session: Session, source: _Source, tables: Collecti
         await run.deps.objects.delete(place(earlier.salvage))
 
 
-async def _rules(run: Run, session: Session, source: _Source) -> large_objects.Rules:
-    return large_objects.Rules(
-        deploy_id=run.deploy_id,
-        wrote=large_objects.written(await files_noted(run, session)),
-        shared=source.taken is None or source.taken.others,
-    )
+async def _large_objects(run: Run, session: Session, *, everything: bool) -> list[Goal]:
+    """What is done with large objects; those that are gone also come back, should all rows that name them do."""
+    assert run.before is not None  # noqa: S101 - set before migrate
+    wrote = large_objects.written(await files_noted(run, session))
+    rules = large_objects.Rules(deploy_id=run.deploy_id, wrote=wrote, missing=wrote or everything)
+    return await large_objects.plan(session, run.before.large_objects, rules)
 
 
 async def _guard(run: Run, session: Session, source: _Source) -> Guard:

@@ -21,6 +21,7 @@ from agent.core import large_objects as core
 from agent.core import salvage as ids
 from agent.core.backups import Manifest, StoredFile
 from agent.core.large_objects import Goal
+from agent.core.salvage import Applied, SalvagedTable, Wishes
 from agent.deploy.archive import BackupOptions, opened
 from agent.deploy.files import new_file
 from agent.deploy.snapshot import read_large_objects, readable
@@ -29,6 +30,10 @@ from agent.ports import ObjectStore, Row, Session
 TABLES = frozenset({"pg_catalog.pg_largeobject", "pg_catalog.pg_largeobject_metadata"})
 """What is written to when one is: those that `sql/ledger/watched.sql` watches."""
 
+SALVAGED = "pg_catalog.pg_largeobject"
+"""What they are called among the tables of a salvage; its rows are pieces."""
+
+_COLUMNS = ("oid", "at", "content", "owner", "acl", "comment")
 _LEVEL = 1  # of gzip: content is written as hexadecimal digits, and the least effort takes these away
 _BLOCK = 1 << 20
 
@@ -106,28 +111,31 @@ class Rules:
     """What a restore may do to large objects.
 
     `deploy_id`: those that it has made go. `wrote`: it may have written to some; if not, no content is read or
-    replaced. `missing`: those that are gone are made again. `shared`: others may have written since the backup.
+    replaced. `missing`: those that are gone are made again.
     """
 
     deploy_id: str = ""
     wrote: bool = True
     missing: bool = True
-    shared: bool = False
 
 
-async def plan(session: Session, before: Mapping[str, str] | None, rules: Rules) -> list[Goal]:
+async def plan(
+    session: Session, before: Mapping[str, str] | None, rules: Rules, *, now: Mapping[str, str] | None = None
+) -> list[Goal]:
     """What a restore does to them.
 
     Args:
         session: in a transaction.
         before: what the snapshot has of them; None: it has not looked.
+        now: what is there; None: look. One that is no longer as it says is left alone.
     """
     if before is None:
         return []
     await session.run(sql.load("snapshot/settings"))
-    now = await read_large_objects(session, contents=rules.wrote)
+    if now is None:
+        now = await read_large_objects(session, contents=rules.wrote)
     new = await _new(session, before, now, rules.deploy_id) if rules.wrote else {}
-    return list(core.goals(before, now, new=new, missing=rules.missing, shared=rules.shared))
+    return list(core.goals(before, now, new=new, missing=rules.missing))
 
 
 async def unlink(session: Session, objects: Collection[int]) -> None:
@@ -146,6 +154,63 @@ def put(session: Session, goals: Sequence[Goal]) -> str:
     digests = readable("digests").replace("%(contents)s", "(one.content <> '')")
     text = sql.load("large_objects/put").replace("{digests}", digests)
     return session.bind(text, {"goals": json.dumps([goal.model_dump() for goal in goals])})
+
+
+def kept(session: Session, goals: Iterable[Goal], *, file: str) -> tuple[SalvagedTable, str] | None:
+    """What a salvage has of those that may be others', and the query that reads it; None: there are none."""
+    objects = [goal.oid for goal in goals if goal.keep]
+    if not objects:
+        return None
+    table = SalvagedTable(
+        table=SALVAGED, rows=0, application=0, unclear=0, deletes_unknown=True, columns=_COLUMNS, file=file
+    )
+    return table, session.bind(readable("kept"), {"objects": objects})
+
+
+async def put_back(session: Session, table: SalvagedTable, folder: Path, wishes: Wishes) -> Applied:
+    """Put what a salvage has of large objects back, in the transaction that is open; all of it is unclear."""
+    if not wishes.unclear:
+        return Applied(table=table.table, left=table.rows)
+    await session.run(sql.load("snapshot/settings"))
+    await session.run_many([sql.load("large_objects/stage")])
+    await session.copy_in(sql.load("large_objects/fill"), _salvaged(folder / table.file))
+    rows = {row["name"]: row for row in await session.rows(sql.load("large_objects/staged"))}
+    there = await read_large_objects(session, contents=True)
+    states = {
+        name: core.fits(there.get(name), row["content"], overwrite=wishes.overwrite) for name, row in rows.items()
+    }
+    goals = [core.put_back(name, there.get(name)) for name, how in states.items() if how in ("inserted", "overwritten")]
+    if goals:
+        await session.run(put(session, goals))
+    await session.run(session.bind(sql.load("large_objects/unstage"), {"alone": False}))
+    after = await read_large_objects(session, contents=True)
+    counted = dict.fromkeys(states.values(), 0)
+    refused = []
+    for name, how in states.items():
+        if how != "differs" and core.fits(after.get(name), rows[name]["content"], overwrite=False) != "there":
+            refused.append(f"large object {name}: the role cannot act for its owner")
+        else:
+            counted[how] += rows[name]["pieces"]
+    lost = sum(row["pieces"] for row in rows.values()) - sum(counted.values())
+    found = Applied(table=table.table, refused=lost, reasons=tuple(refused))
+    return found.model_copy(update=counted)
+
+
+async def _salvaged(path: Path) -> AsyncIterator[bytes]:
+    """The rows of a salvage's file, without the letter that says whose each is."""
+    with path.open("rb") as stream:
+
+        def block() -> bytes:
+            found, size = [], 0
+            for line in stream:
+                found.append(line.partition(b"\t")[2])
+                size += len(line)
+                if size >= _BLOCK:
+                    break
+            return b"".join(found)
+
+        while rows := await asyncio.to_thread(block):
+            yield rows
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from agent.core.ahead import Table
 from agent.core.archive_list import Entry, as_listing, belongings, entries, fast_order, split_at_rows
 from agent.core.backups import Manifest
 from agent.core.catalog import CatalogObject, in_place
+from agent.core.large_objects import Goal
 from agent.core.models import BackupRecord, EventKind, Severity, Snapshot
 from agent.core.restore_failures import refuse_newer_server
 from agent.core.restore_sql import as_members, reading_checks
@@ -50,8 +51,8 @@ async def restore_in_place(
     last: str = "",
     guard: Guard | None = None,
     shared: bool = True,
-    before: Mapping[str, str] | None = None,
-    rules: large_objects.Rules | None = None,
+    large: Sequence[Goal] | None = None,
+    present: Mapping[str, str] | None = None,
 ) -> None:
     """Bring the application's schemas back to a backup.
 
@@ -65,8 +66,9 @@ async def restore_in_place(
         guard: keeps what is written until the restore has its locks.
         shared: also what is the database's or the server's, such as settings of roles. Not for an old backup: what
             people have set since would be lost.
-        before: large objects, as the snapshot has them; None: as the backup's own has them.
-        rules: what may be done to these.
+        large: what is done with large objects; None: those of the backup come back, and newer ones stay.
+        present: for that, the large objects that are there, kept in another backup; None: look. What differs from
+            it stays.
 
     Raises:
         BackupError: `backup.damaged` and its kin: the backup cannot be used.
@@ -95,9 +97,10 @@ async def restore_in_place(
             async with staged(None):
                 await carrying.resume(manifest.id)
         else:
-            async with session.transaction(read_only=True, repeatable=True):
-                known = await backup_large_objects(folder) if before is None else before
-                large = await large_objects.plan(session, known, rules or large_objects.Rules())
+            if large is None:
+                async with session.transaction(read_only=True, repeatable=True):
+                    known = await backup_large_objects(folder)
+                    large = await large_objects.plan(session, known, large_objects.Rules(), now=present)
             last = script(large_objects.put(session, large), last)
             names = await renamed(session, manifest, folder)
             if names:

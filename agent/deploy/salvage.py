@@ -14,8 +14,10 @@ from threading import Lock
 from agent import sql
 from agent.core import salvage as core
 from agent.core.backups import Manifest, StoredFile, disk_full
+from agent.core.large_objects import Goal
 from agent.core.models import EventKind, Severity
 from agent.core.salvage import Salvage, SalvagedTable, Stored
+from agent.deploy import large_objects
 from agent.deploy.archive import BackupOptions, work_dir
 from agent.deploy.beside import together
 from agent.deploy.emitter import Emit, tell
@@ -68,6 +70,7 @@ async def take_salvage(
     clock: Clock,
     emit: Emit,
     beside: Collection[str] = (),
+    large: Collection[Goal] = (),
     what: str = "which the backup does not have",
 ) -> Taken:
     """Keep the rows that the database has and the backup has not, but for those that only the deploy can have written.
@@ -82,6 +85,7 @@ async def take_salvage(
         manifest: of the backup that will be restored, taken from this very server.
         tables: by qualified name, those that will be reloaded or dropped; None: all of the application's.
         beside: schemas that are not the application's, of which rows are kept, too.
+        large: what the restore does to large objects: those that it takes away and that may be others' are kept, too.
         what: which rows these are, for people.
 
     Raises:
@@ -101,6 +105,8 @@ async def take_salvage(
     await session.run(sql.load("salvage/settings"))
     schemas = {*manifest.schemas, *await application_schemas(session, options.schemas), *beside}
     found = await _written(session, origins, await _tables(session, schemas, origins, tables))
+    if taken_away := large_objects.kept(session, large, file=f"{len(found) + 1:04}.copy"):
+        found.append(_Found(table=taken_away[0], rows=taken_away[1], pages=0))
     if not found:
         return Taken(salvage=None, others=True)
     salvage = Salvage(

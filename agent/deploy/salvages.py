@@ -13,6 +13,7 @@ from agent import sql
 from agent.core import salvage as core
 from agent.core import sealed
 from agent.core.salvage import Applied, Salvage, SalvagedTable, Settlement, Stored, Wishes
+from agent.deploy import large_objects
 from agent.deploy.archive import BackupOptions, fetched
 from agent.errors import BackupError, NotFoundError, StatementError
 from agent.ports import ObjectStore, Row, Session
@@ -184,6 +185,7 @@ async def _apply(session: Session, tables: Sequence[SalvagedTable], folder: Path
             )[0],
         )
         for number, table in enumerate(tables, start=1)
+        if not _is_large(table)
     ]
     staged = [one for one in plans if one.plan["id"] is not None and one.plan["any"]]
     for one in staged:
@@ -204,7 +206,13 @@ async def _apply(session: Session, tables: Sequence[SalvagedTable], folder: Path
     if not wishes.dry_run:  # a sequence does not go back with the transaction
         for row in await session.rows(sql.load("salvage/sequences"), ids):
             await session.rows(row["statement"])
-    return [await _outcome(session, one, unclear=wishes.unclear, staged=one in staged) for one in plans]
+    applied = [await _outcome(session, one, unclear=wishes.unclear, staged=one in staged) for one in plans]
+    large = [await large_objects.put_back(session, one, folder, wishes) for one in tables if _is_large(one)]
+    return [*applied, *large]
+
+
+def _is_large(table: SalvagedTable) -> bool:
+    return table.table == large_objects.SALVAGED
 
 
 async def _fill(session: Session, one: _Staged, folder: Path, *, unclear: bool) -> None:

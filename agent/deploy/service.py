@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from agent import sql
 from agent.core.aside import Aside
+from agent.core.backups import SNAPSHOT
 from agent.core.models import (
     BackupRecord,
     BackupState,
@@ -23,7 +24,7 @@ from agent.core.preflight import finding_of
 from agent.core.states import FINAL, State
 from agent.core.units import count
 from agent.deploy.api_checks import not_ready
-from agent.deploy.archive import load_manifest
+from agent.deploy.archive import load_manifest, opened
 from agent.deploy.aside import restore_aside
 from agent.deploy.backup import take_backup
 from agent.deploy.checklist import checklist
@@ -33,7 +34,7 @@ from agent.deploy.emitter import Emit
 from agent.deploy.events import read_events
 from agent.deploy.late import Guard, keep_late
 from agent.deploy.plan import make_plan
-from agent.deploy.restore import restore_in_place
+from agent.deploy.restore import backup_large_objects, restore_in_place
 from agent.deploy.salvage import new_id
 from agent.deploy.snapshot import application_schemas, exported, read_history, take_snapshot
 from agent.errors import AgentError, BusyError, InputError, NotFoundError, PlatformError, WaitTimeoutError
@@ -152,6 +153,8 @@ async def restore(deps: Deps, name: str, emit: Emit) -> BackupRecord:
         await _keep_late(deps, session, emit)  # of a restore that was cut off
         safety = await backup(deps, emit)
         manifest = await load_manifest(deps.objects, safety)
+        async with opened(deps.objects, manifest, deps.backup, only=lambda name: name == SNAPSHOT) as folder:
+            present = await backup_large_objects(folder)
         await restore_in_place(
             target=deps.target,
             tools=deps.tools,
@@ -163,6 +166,7 @@ async def restore(deps: Deps, name: str, emit: Emit) -> BackupRecord:
             emit=emit,
             guard=Guard(salvage=new_id(deps.clock), deploy_id="", backup_id=safety.id, until=manifest.snapshot),
             shared=False,
+            present=present,
         )
         await _keep_late(deps, session, emit)
     return safety

@@ -331,7 +331,8 @@ async def read_large_objects(session: Session, *, contents: bool) -> dict[str, s
 
 def readable(name: str) -> str:
     """A statement about large objects that asks which of them the role may read."""
-    return sql.load(f"large_objects/{name}").replace("{readable}", sql.load("large_objects/readable"))
+    text = sql.load(f"large_objects/{name}").replace("{pieces}", sql.load("large_objects/pieces"))
+    return text.replace("{readable}", sql.load("large_objects/readable"))
 
 
 @asynccontextmanager

@@ -1,17 +1,4 @@
--- The large objects that the role may read, in pieces of 1 MiB; the first one of each also has its owner, rights and comment.
+-- All of them, as they stand in a backup.
 COPY (
-  SELECT o.oid, piece.at, lo_get(o.oid, piece.at, 1048576), about.*
-  FROM pg_largeobject_metadata AS o
-  CROSS JOIN LATERAL (
-    WITH RECURSIVE piece (at) AS (
-      SELECT 0::bigint
-      UNION ALL
-      SELECT at + 1048576 FROM piece WHERE length(lo_get(o.oid, at + 1048576, 1)) > 0
-    )
-    SELECT at FROM piece
-  ) AS piece
-  LEFT JOIN LATERAL (
-    SELECT pg_get_userbyid(o.lomowner), o.lomacl::text, obj_description(o.oid, 'pg_largeobject')
-  ) AS about ON piece.at = 0
-  WHERE {readable}
+{pieces}
 ) TO STDOUT

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.bootstrap import open_deps
 from agent.core.models import EventKind
+from agent.core.salvage import Applied, Wishes
 from agent.deploy import large_objects
 from agent.deploy.archive import load_manifest
+from agent.deploy.salvages import apply_salvage, load_salvages
 from agent.edges.object_store import FolderStore
 from agent.errors import StatementError
 from tests.conftest import Database
@@ -55,6 +58,38 @@ async def test_what_the_application_made_stays_and_what_the_deploy_did_is_undone
     assert outcome.of(EventKind.RUNG)[-1].data["rung"] == 3
     kept = {5000 + n: f"before {n}" for n in range(1, 5)}
     assert contents(database) == {**kept, 6002: "the application's"}
+    assert psql(database.admin_url, LEFT) == "0"
+
+
+async def test_what_the_application_may_have_written_is_kept_in_a_salvage(database: Database, tmp_path: Path) -> None:
+    meanwhile = application(database, "SELECT lo_put(5002, 0, 'theirs'), lo_put(5003, 8, ' far')")
+    migration = f"""
+        SELECT lo_put(5001, 0, 'deploy');
+        {meanwhile.replace("dblink_exec", "dblink").replace("select ", "SELECT * FROM ", 1)} AS t (a text, b text);
+    """
+    outcome = await failing(database, tmp_path, migration)
+    assert outcome.state == "restored", outcome.why
+    before = {5000 + n: f"before {n}" for n in range(1, 5)}
+    assert contents(database) == before
+    name = large_objects.SALVAGED
+    async with open_deps(make_settings(database.url, tmp_path)) as deps:
+        [stored] = await load_salvages(deps.objects, "test")
+        [table] = stored.salvage.tables
+        assert (table.table, table.unclear, table.application) == (name, 3, 0)
+
+        async def apply(**wishes: bool) -> Applied:
+            async with deps.target.session(purpose="salvage") as session:
+                [one] = await apply_salvage(session, deps.objects, stored, deps.backup, Wishes(**wishes))
+            return one
+
+        assert await apply() == Applied(table=name, left=3)
+        assert await apply(unclear=True) == Applied(table=name, differs=3)
+        assert await apply(unclear=True, overwrite=True, dry_run=True) == Applied(table=name, overwritten=3)
+        assert contents(database) == before
+        psql(database.url, "SELECT lo_unlink(5003)")
+        assert await apply(unclear=True, overwrite=True) == Applied(table=name, overwritten=2, inserted=1)
+        assert await apply(unclear=True, overwrite=True) == Applied(table=name, there=3)
+    assert contents(database) == {5001: "deploy 1", 5002: "theirs 2", 5003: "before 3 far", 5004: "before 4"}
     assert psql(database.admin_url, LEFT) == "0"
 
 
