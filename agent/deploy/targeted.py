@@ -135,6 +135,9 @@ async def compose(
     order, granted = await granted_on(run.deps.tools, folder / core.APPLICATION, order)
     emptying = await _emptying(session, case, least=run.deps.backup.ahead_bytes)
     made_first, filled = split_at_rows(order) if emptying.fresh else (order, [])
+    if filled:  # pg_restore comes twice: rights go with the rows, since an owner may have taken its own away
+        made_first, rights = lock_room.rights_apart(made_first)
+        filled = [*filled, *rights]
     present = await outside.read_outside(session, case.schemas)
     theirs = await outside.publications_of_others(session)
     gone, again = core.outside_changes(
