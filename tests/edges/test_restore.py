@@ -308,6 +308,7 @@ async def many(database: Database, tmp_path: Path):
     async with kit(database.url, FolderStore(tmp_path / "backups"), tmp_path, lock_timeout_s=60) as made:
         await made.run(RICH)
         await made.run(_MANY)
+        await made.run("SELECT lo_from_bytea(5001, 'large'), lo_put(lo_create(5002), 3000000, 'end')")
         yield made
 
 
@@ -317,6 +318,7 @@ async def test_too_many_locks_for_one_transaction_are_taken_in_several(many: Kit
     schema = schema_text(pg_dump, database.admin_url)
     await many.run(DAMAGE)
     await many.run("".join(f"ALTER TABLE public.t{n} ADD COLUMN more int DEFAULT 1;" for n in range(0, 400, 7)))
+    await many.run("SELECT lo_unlink(5001), lo_put(5002, 7, 'other')")
     await many.restore(record)
     assert (await many.differences(before)).all == ()
     assert schema_text(pg_dump, database.admin_url) == schema
@@ -332,6 +334,7 @@ async def test_an_agent_killed_between_the_parts_is_followed_by_one_that_goes_on
     """SIGKILL, three times; between the parts nobody may see what row security and rights are to hide."""
     record, before = await many.take()
     await many.run(DAMAGE)
+    await many.run("SELECT lo_unlink(5001), lo_put(5002, 7, 'other')")
     journal = "SELECT to_regclass('supabase_migrations.deploy_agent_restore')"
     committed = "SELECT count(*) FROM supabase_migrations.deploy_agent_restore WHERE done"
     readable = """
@@ -374,6 +377,7 @@ async def test_an_agent_killed_between_the_parts_is_followed_by_one_that_goes_on
     assert counts[-1] < parts[0] <= counts[-1] + 2  # what was in the pipe when it was killed may have committed
     assert (await many.differences(before)).all == ()
     assert await many.value(journal) is None
+    assert await many.value("SELECT to_regclass('supabase_migrations.deploy_agent_large')") is None
 
 
 async def deployed(database: Database, folder: Path) -> Outcome:
