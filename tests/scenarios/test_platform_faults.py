@@ -29,6 +29,7 @@ from agent.core.platform_operations import OPERATIONS
 from agent.deploy.events import read_events
 from agent.deploy.supervisor import queue
 from agent.deploy.workflow import run_deploy
+from agent.edges import management_api_budget
 from agent.edges.embedded import EmbeddedPostgres
 from agent.edges.management_api import ManagementApi, Timing
 from agent.edges.management_api_budget import Budget
@@ -318,6 +319,7 @@ async def deploy_over_api(world: World, faults: Sequence[tuple[Call, str]]) -> O
         world.fault(call, kind)
     section = {"base_url": world.platform.url, "token": world.platform.token, "ref": world.platform.ref}
     settings = make_settings("", folder, database_url=None, platform=section, deploy={"via": "api"})
+    management_api_budget._budgets.clear()  # what an earlier fault has told the agent about its limits
     outcome = await run(world, settings, Strategy.ATOMIC, via_api_limit_s=4.0, via_api_doubt_s=20.0)
     if world.content == before:
         assert outcome.state in {"aborted", "rolled_back"}, faults
