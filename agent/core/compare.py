@@ -37,7 +37,7 @@ class Differences(Model):
         return not self.all
 
     @property
-    def only_unkept_rows(self) -> bool:
+    def beyond_backups(self) -> bool:
         """Whether all that differs after rung 3 is what rung 4 cannot bring back either.
 
         Those are rows that are in no backup, and large objects that rung 3 has left: rung 4 does the same with them.

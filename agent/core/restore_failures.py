@@ -73,7 +73,7 @@ def major(version: str) -> int:
 
 
 def named(error: StatementError, *, left: str = _UNCHANGED) -> AgentError:
-    """The failure that a refused statement stands for; the error itself, with a hint, where it has no name of its own.
+    """The failure that a refused statement stands for; the error itself where it has no name of its own.
 
     Args:
         left: how the database is left, in one sentence.
@@ -82,8 +82,4 @@ def named(error: StatementError, *, left: str = _UNCHANGED) -> AgentError:
         return server_disk_full(error.message, left=left)
     if error.sqlstate == "42501":
         return missing_privilege(error.message, left=left)
-    error.hint = error.hint or (
-        "Put right what the message names, then restore again; what only a superuser can make, Supabase's support can. "
-        f"Or restore into another database: `deploy-agent restore BACKUP --to URL`. {left}"
-    )
     return error

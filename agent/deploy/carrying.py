@@ -217,7 +217,7 @@ def _who(blockers: Sequence[Row]) -> str:
 
 
 def explained(error: StatementError, blockers: Sequence[Row], *, part: bool = False) -> AgentError:
-    """The failures of a restore that have a name.
+    """The failures of a restore that have a name; one that has none says what to do all the same.
 
     Args:
         part: batches before it have committed.
@@ -236,4 +236,9 @@ def explained(error: StatementError, blockers: Sequence[Row], *, part: bool = Fa
             code="restore.out_of_locks",
             hint="Raise max_locks_per_transaction (it needs a restart of the server), then restore again. " + state,
         )
-    return named(error, left=state)
+    found = named(error, left=state)
+    found.hint = found.hint or (
+        "Put right what the message names, then restore again; what only a superuser can make, Supabase's support can. "
+        f"Or restore into another database: `deploy-agent restore BACKUP --to URL`. {state}"
+    )
+    return found

@@ -80,7 +80,7 @@ async def restore(run: Run) -> Failure | None:
     ):
         if found.none:
             return None
-        if found.only_unkept_rows:
+        if found.beyond_backups:
             message = (
                 f"the {RUNG_NAMES[IN_PLACE]} is left out: what differs is in no backup, and it would take back more"
             )

@@ -121,7 +121,7 @@ async def take_salvage(
     )
     queries = [_parts(session, one) for one in found]
     wanted = min(options.jobs, max(len(parts) for parts in queries))
-    async with _sharing(session, target, purpose, wanted) as readers:
+    async with _sharing(session, target, purpose, wanted, clock=clock, emit=emit) as readers:
         salvage = await publish(readers, objects, options, salvage, queries)
     tell_kept(emit, clock, salvage, what)
     return Taken(salvage=salvage, others=True)
@@ -153,7 +153,9 @@ def tell_kept(emit: Emit, clock: Clock, salvage: Salvage, what: str) -> None:
 
 
 @asynccontextmanager
-async def _sharing(session: Session, target: Target | None, purpose: str, wanted: int) -> AsyncIterator[list[Session]]:
+async def _sharing(
+    session: Session, target: Target | None, purpose: str, wanted: int, *, clock: Clock, emit: Emit
+) -> AsyncIterator[list[Session]]:
     """The session, and more that see what it sees: as many as are wanted, or as there are connections for."""
     if target is None:
         yield [session]
@@ -164,8 +166,9 @@ async def _sharing(session: Session, target: Target | None, purpose: str, wanted
         while len(found) < wanted:
             try:
                 more = await stack.enter_async_context(target.session(purpose=purpose))
-            except TargetError:
-                break  # it only takes longer
+            except TargetError as error:
+                tell(emit, clock, EventKind.LOG, f"large tables are read by {len(found)} at a time: {error.message}")
+                break
             await stack.enter_async_context(more.transaction(read_only=True, repeatable=True))
             await more.run(more.bind(sql.load("snapshot/share"), shared))
             await more.run(sql.load("salvage/settings"))

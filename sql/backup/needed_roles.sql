@@ -1,6 +1,6 @@
 -- Roles that something in the backup belongs to, is granted to, or is a policy for: pg_shdepend names them all, except
--- those that every cluster has. A policy counts in whatever schema its table is, a large object has
--- none, and so do our own default privileges.
+-- those that every cluster has. A policy counts in whatever schema its table is; so do large objects, which have none, and
+-- our own default privileges.
 SELECT DISTINCT pg_get_userbyid(d.refobjid) AS name
 FROM pg_shdepend AS d
 CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) AS o

@@ -192,6 +192,23 @@ async def test_a_damaged_file(tmp_path: Path) -> None:
     assert error.value.code == "store.corrupt"
 
 
+async def test_a_file_that_is_damaged_behind_the_agents_back(tmp_path: Path) -> None:
+    store = await opened_with_deploy(tmp_path)
+    await store.append("d1", [NewEvent(kind=EventKind.LOG, message="x" * 500, at=NOW) for _ in range(500)])
+    await store.close()
+    path = tmp_path / "agent.db"
+    damaged = SqlStore(f"sqlite:///{path}")
+    try:
+        with path.open("r+b") as file:
+            file.seek(4096)  # the first page, with the header and the schema, stays
+            file.write(os.urandom(path.stat().st_size - 4096))
+        with pytest.raises(StoreError) as error:
+            await damaged.events("d1")
+        assert error.value.code == "store.corrupt"
+    finally:
+        await damaged.close()
+
+
 async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError) as error:

@@ -170,6 +170,7 @@ async def _restore(call: Call, project: Project, restore: Callable[[], Coroutine
             return
         if script.outcome == "stuck":
             await physical.stop()
+            script.stopped.set()
             await script.released.wait()
         await restore()
         await _polled(project, seen + script.late_polls + script.polls)

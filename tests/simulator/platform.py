@@ -51,6 +51,7 @@ class Restoring:
     shift_s: int = 0
     late_polls: int = 0
     polls: int = 0
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -202,6 +203,14 @@ class Platform:
             polls: it is RESTORING for at least so many of them.
         """
         self.restoring = Restoring(outcome=outcome, shift_s=shift_s, late_polls=late_polls, polls=polls)
+
+    def wait_until_stuck(self) -> None:
+        """Wait, in another thread, until a restore that will be stuck has stopped the server."""
+
+        async def stuck() -> None:
+            await self.restoring.stopped.wait()
+
+        self.run(stuck())
 
     def release_restores(self) -> None:
         """Let restores go on that are stuck."""
