@@ -52,6 +52,6 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path
         try:
             urllib.request.urlopen(url, timeout=10).close()
         except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.02)  # another process: nothing calls back
+            time.sleep(0.02)  # only its log tells, in words of its version; that it answers is what counts
         else:
             return

@@ -119,6 +119,6 @@ def _wait_until_it_answers(url: str, log: Path) -> None:
         except OSError as error:
             if time.monotonic() > deadline:
                 raise AssertionError(f"SeaweedFS did not start: {log.read_text()[-2000:]}") from error
-            time.sleep(0.05)  # SeaweedFS tells nobody when it listens: its port is asked
+            time.sleep(0.05)  # only its log tells, in words of its version; that it answers is what counts
         else:
             return
