@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from agent.core.platform import BranchDetail
 
 from agent import __version__
+from agent.core.states import State
 from agent.deploy.api_access import ApiAccess
 from agent.deploy.backup import BackupOptions
 from agent.deploy.deps import Deps, Options, PlatformRestore
@@ -332,12 +334,12 @@ async def scratch_database() -> AsyncIterator[tuple[Target, PgTools]]:
 
 @asynccontextmanager
 async def running_engine(
-    settings: Settings, deps: Deps, moved: Callable[[], None] = lambda: None, *, live: Live | None = None
+    settings: Settings, deps: Deps, moved: Callable[[State], None] = lambda _: None, *, live: Live | None = None
 ) -> AsyncIterator[Supervisor]:
     """The durable engine in this process, alone on its volume. What dead workers left goes on with `Supervisor.adopt`.
 
     Args:
-        moved: called in this event loop when a deploy has changed its state.
+        moved: called in this event loop with the new state when a deploy has changed it.
         live: gives the secrets of each moment; None: those of the settings.
 
     Raises:
@@ -348,7 +350,7 @@ async def running_engine(
 
     async def body(ctx: Ctx) -> str:  # on the engine's own event loop
         async with open_deps(settings, live) as opened:
-            own = replace(opened, moved=lambda: _call_soon(loop, moved))
+            own = replace(opened, moved=lambda new: _call_soon(loop, partial(moved, new)))
             if tracer is not None:
                 own = replace(own, tracer=tracer, target=TracedTarget(own.target, tracer))
             async with deploy_trace(own, ctx.deploy_id):

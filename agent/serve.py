@@ -16,7 +16,7 @@ from agent.bootstrap import open_deps, outbox, report, report_error, running_eng
 from agent.core.access import Key
 from agent.core.models import BackupRecord, Condition, Deploy, DeployRequest, Event
 from agent.core.planning import Plan
-from agent.core.states import State
+from agent.core.states import FINAL, State
 from agent.core.units import duration
 from agent.deploy import service
 from agent.deploy.deps import Deps
@@ -216,15 +216,16 @@ async def serve(live: Live) -> None:
             _log.info("serving", extra={"host": http.host, "port": port, "project": settings.project})
             async with _beside() as start:
                 looked = start(_reported(lookout.look()))  # meanwhile: the engine takes a second to import
-                changed = asyncio.Event()
+                ended = asyncio.Event()
 
-                def moved() -> None:
+                def moved(state: State) -> None:
                     box.wake()
-                    changed.set()
+                    if state in FINAL:
+                        ended.set()
 
                 async with running_engine(settings, deps, moved, live=live) as supervisor:
                     start(box.run())
-                    start(_look_after_deploys(changed, serving, lookout))
+                    start(_look_after_deploys(ended, lookout))
                     serving.begin(supervisor)
                     async with _ticking(settings, deps, supervisor, serving, lookout):
                         start(_tell_readiness(serving, looked))
@@ -248,14 +249,12 @@ async def _tell_readiness(serving: Serving, looked: asyncio.Task[None]) -> None:
         _log.info("ready")
 
 
-async def _look_after_deploys(changed: asyncio.Event, serving: Serving, lookout: Lookout) -> None:
+async def _look_after_deploys(ended: asyncio.Event, lookout: Lookout) -> None:
     """Know what is pending as soon as a deploy has ended, not at the next look."""
     while True:
-        await changed.wait()
-        changed.clear()
-        newest = await serving.deploys(states=(), limit=1)
-        if all(one.is_final for one in newest):
-            await _reported(lookout.look())
+        await ended.wait()
+        ended.clear()
+        await _reported(lookout.look())
 
 
 @asynccontextmanager

@@ -62,10 +62,11 @@ async def _asked(run: Run, proposal: Proposal, reason: str) -> bool:
     """Wait for the answer to this proposal, or to one like it that was asked before; whether that took waiting."""
     store = run.deps.store
     await _keep_lock(run)
-    approval = (await store.get(run.deploy_id)).approval
+    deploy = await store.get(run.deploy_id)
+    approval = deploy.approval
     if approval is None or not _answers(approval, proposal, policy_of(run)):
         approval = await store.ask_approval(run.deploy_id, proposal, reason=reason, now=run.deps.clock.now())
-        run.deps.moved()
+        run.deps.moved(deploy.state)
     waited = approval.answer is None
     if waited:
         approval = await _wait(run, approval)

@@ -78,8 +78,9 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The ports, as bootstrap joined them. `jitter` gives numbers between 0 and 1; `moved` hears of each new state.
+    """The ports, as bootstrap joined them. `jitter` gives numbers between 0 and 1.
 
+    `moved`: hears of each new state, and of the one in which people are asked.
     `platform`: None where the agent has no token for the Management API. `read_metrics`: for its metrics.
     `tracer`: None where telemetry is off.
     """
@@ -98,7 +99,7 @@ class Deps:
     options: Options
     backup: BackupOptions
     read_metrics: ReadMetrics
-    moved: Callable[[], None] = lambda: None
+    moved: Callable[[State], None] = lambda _: None
     platform: Platform | None = None
     tracer: Tracer | None = None
 
@@ -208,7 +209,7 @@ class Run:
             failure=failure,
             **fields,  # type: ignore[arg-type]  # the store's own keywords, passed on
         )
-        self.deps.moved()
+        self.deps.moved(after)
         return after
 
     async def pause(self, seconds: float) -> None:

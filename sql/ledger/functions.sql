@@ -94,7 +94,7 @@ BEGIN
       ELSE int8multirange(int8range(last, last, '[]'))
     END,
     unsure_ids = unsure_ids + CASE WHEN last - found.top - 1 > coalesce(inner_ids, 0) THEN int8multirange(int8range(found.top + 1, last)) ELSE '{}' END
-  WHERE deploy_id = of_deploy AND version = ANY (of_versions);
+  WHERE deploy_id = of_deploy AND version = of_versions[1];
 END
 $seal$;
 -- Hold: keep the fence open until this transaction ends, or fail with our own SQLSTATE.

@@ -15,6 +15,7 @@ from agent.bootstrap import open_deps
 from agent.core import lock_room
 from agent.core.models import DeployRequest
 from agent.core.salvage import Salvage, Settlement, Wishes
+from agent.core.states import State
 from agent.deploy import from_backup, late
 from agent.deploy.events import read_events
 from agent.deploy.salvage_service import Salvages
@@ -273,8 +274,8 @@ async def test_where_others_only_deleted_the_proposal_says_that_losses_are_unkno
     psql(quiet_database.url, f"{FIRST}; insert into public.parents values ('gone')")
     write_migrations(tmp_path, {"20260101000000_first.sql": MIGRATION, "20260102000000_fails.sql": "select 1/0"})
 
-    def delete(number: int) -> None:
-        if number == 4:  # the backup is published
+    def delete(state: State) -> None:
+        if state is State.MIGRATE:
             psql(quiet_database.url, "delete from public.parents where id = 'gone'")
 
     deletes = await deploy(make_settings(quiet_database.url, tmp_path), "per_migration", moved=delete)

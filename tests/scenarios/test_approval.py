@@ -104,7 +104,7 @@ class Asking:
 async def asking(settings: Settings, deploy_id: str = "") -> AsyncIterator[Asking]:
     """Run a deploy, a new one or one that was left, until it has asked something that nobody has answered."""
     moved = asyncio.Event()
-    async with quick_deps(settings, moved=moved.set) as deps:
+    async with quick_deps(settings, moved=lambda _: moved.set()) as deps:
         if not deploy_id:
             request = DeployRequest(project=settings.project, strategy=settings.deploy.strategy, requested_by="test")
             deploy_id = (await queue(deps, request)).id
@@ -312,7 +312,7 @@ PROPOSAL = Proposal(rung=3, backup_id="b", tables=("public.a",), seconds=1)
 async def answered(run: Run, proposal: Proposal, *, approve: bool = True) -> bool:
     """`permitted`, with somebody who answers as soon as something is asked."""
     asked = asyncio.Event()
-    run.deps = replace(run.deps, moved=asked.set)
+    run.deps = replace(run.deps, moved=lambda _: asked.set())
     task = asyncio.create_task(permitted(run, proposal))
     task.add_done_callback(lambda _: asked.set())
     await asked.wait()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.core.states import State
 from tests.conftest import Database
 from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
@@ -227,13 +228,13 @@ async def undo_while_written(project: tuple[Database, Path], statements: str) ->
     database, folder = project
     states = []
 
-    def moved(number: int) -> None:
-        if number == 5:  # started, cleared, snapped, backed up, failed
+    def moved(state: State) -> None:
+        if state is State.ROLLING_BACK:
             psql(database.url, statements)
-            states.append(number)
+            states.append(state)
 
     outcome = await deploy(make_settings(database.url, folder), "per_migration", moved=moved)
 
-    assert states == [5]
+    assert states == [State.ROLLING_BACK]
     assert outcome.state == "restored", outcome.why
     assert rungs(outcome) == [(3, True)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 
 from agent.bootstrap import open_deps
 from agent.core.models import Deploy, DeployRequest, Event, Strategy
+from agent.core.states import State
 from agent.deploy.events import read_events
 from agent.deploy.supervisor import queue
 from agent.deploy.workflow import run_deploy
@@ -78,19 +78,19 @@ async def deploy(
     settings: Settings,
     strategy: str = "auto",
     *,
-    moved: Callable[[int], None] = lambda _: None,
+    moved: Callable[[State], None] = lambda _: None,
     deps: dict[str, Any] | None = None,
     **request: Any,
 ) -> Outcome:
     """Run a deploy to its end in this event loop.
 
     Args:
-        moved: called with the number of each change of state.
+        moved: called with each new state.
         deps: ports to take instead of those of the settings, such as `platform`.
     """
-    numbers, ports = count(1), deps or {}
+    ports = deps or {}
     async with open_deps(settings) as opened:
-        using = replace(opened, moved=lambda: moved(next(numbers)), **ports)
+        using = replace(opened, moved=moved, **ports)
         order = DeployRequest(project=settings.project, strategy=Strategy(strategy), requested_by="test", **request)
         queued = await queue(using, order)
         await run_deploy(PlainCtx(queued.id), using)

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from agent.bootstrap import open_deps
 from agent.core.models import DeployRequest, Strategy
+from agent.core.states import State
 from agent.deploy.deps import Deps, PlatformRestore
 from agent.deploy.events import read_events
 from agent.deploy.supervisor import queue
@@ -25,7 +26,6 @@ from tests.support.deploying import Outcome, PlainCtx, make_settings
 PROJECT = "project"
 """The database of the simulated project."""
 QUICK = PlatformRestore(poll_s=0.3, begin_s=30.0, deadline_s=120.0, window_s=10.0, point_s=5.0)
-_STATES = {4: "migrate", 5: "rolling_back", 6: "restoring"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,10 @@ async def run(
     """
     settings = make_settings(place.url, Path(place.folder), deploy={"platform_restore": "auto", **policy})
     api = ManagementApi(ref=place.ref, token=lambda: SecretStr(place.token), base_url=place.base_url)
-    waiting, moves = dict(at or {}), [0]
+    waiting = dict(at or {})
 
-    def moved() -> None:
-        moves[0] += 1
-        if act := waiting.pop(_STATES.get(moves[0], ""), None):
+    def moved(state: State) -> None:
+        if act := waiting.pop(state.value, None):
             act()
 
     async with open_deps(settings) as opened:
