@@ -54,8 +54,20 @@ async def plan(deps: Deps, request: DeployRequest) -> Plan:
         return await make_plan(session, deps, request, deps.read_runbook())
 
 
-async def follow(deps: Deps, deploy: str, on_event: Callable[[Event], None], *, poll_s: float = 0.2) -> Deploy:
-    """Hand over a deploy's events as they come, until it is final and all are handed over."""
+async def follow(
+    deps: Deps,
+    deploy: str,
+    on_event: Callable[[Event], None],
+    *,
+    poll_s: float = 0.2,
+    ending: asyncio.Task[None] | None = None,
+) -> Deploy:
+    """Hand over a deploy's events as they come, until it is final and all are handed over.
+
+    Args:
+        poll_s: seconds between two looks.
+        ending: is done when the deploy's workflow has ended here: then there is a look at once.
+    """
     seen = 0
     while True:
         current = await deps.store.get(deploy)
@@ -64,7 +76,10 @@ async def follow(deps: Deps, deploy: str, on_event: Callable[[Event], None], *, 
             seen = event.seq
         if current.is_final:
             return current
-        await deps.clock.sleep(poll_s)
+        if ending is None or ending.done():
+            await deps.clock.sleep(poll_s)
+        else:
+            await asyncio.wait((ending,), timeout=poll_s)
 
 
 async def backup(deps: Deps, emit: Emit) -> BackupRecord:

@@ -109,8 +109,8 @@ class Supervisor:
         Raises:
             AgentError: its workflow was broken off; the deploy is not final, and the next agent goes on with it.
         """
-        following = asyncio.create_task(service.follow(self._deps, deploy_id, on_event))
         ending = asyncio.create_task(self._ended(deploy_id))
+        following = asyncio.create_task(service.follow(self._deps, deploy_id, on_event, ending=ending))
         try:
             await asyncio.wait((following, ending), return_when=asyncio.FIRST_COMPLETED)
             if ending.done() or not await self._workflows.elsewhere(deploy_id):

@@ -40,6 +40,7 @@ _NAME = "deploy-agent"
 _WORKFLOW = "deploy"
 
 _OPEN = ("PENDING", "ENQUEUED")
+_LISTENS_EVERY_S = 0.1  # DBOS' listener, for which there is nothing to hear: its end waits for its next look
 _TAKEN_OVER = (dbos_error.DBOSAwaitedWorkflowCancelledError, dbos_error.DBOSWorkflowCancelledError)
 
 Body = Callable[[Ctx], Awaitable[str]]
@@ -274,6 +275,7 @@ async def open_engine(
             "serializer": DBOSPortableJSONSerializer(),
             "log_level": "WARNING",
             "use_listen_notify": not url.startswith("sqlite"),
+            "notification_listener_polling_interval_sec": _LISTENS_EVERY_S,
         }
         _body = body
         _gate = None if lock is None else _gate_of(lock)
