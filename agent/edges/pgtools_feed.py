@@ -15,6 +15,7 @@ _COPY = re.compile(rb'^COPY (?:[^\n"]|"[^"]*")+ FROM stdin(?=;\n)', re.MULTILINE
 _MAY_BE_COPY = re.compile(rb"^COPY ", re.MULTILINE)
 _NO_PATH = b"set_config('search_path', '', false)"
 _END_OF_ROWS = b"\n\\.\n"
+_BEHIND_ROWS = 1 << 12  # bytes: the mark, and how pg_restore ends a script, take less
 
 
 class Freezer:
@@ -68,23 +69,22 @@ async def first_copy(stream: StreamReader) -> tuple[str, bytes]:
 
 
 async def rows(stream: StreamReader, begun: bytes) -> AsyncIterator[bytes]:
-    """The rows that follow a COPY, in blocks, without the mark of their end; ends early where the stream does.
+    """The rows that follow a COPY, in blocks, without the mark of their end; all there is where the stream ends early.
+
+    The mark is looked for at the end only: a gigabyte of rows need not be searched for it.
 
     Args:
         begun: what has been read of them.
     """
     kept, skip = b"\n" + begun, 1  # the mark may be all there is
-    while (end := kept.find(_END_OF_ROWS)) < 0:
-        ready = max(len(kept) - len(_END_OF_ROWS) + 1, 0)
+    while piece := await stream.read(_PIECE):
+        ready = len(kept) if len(piece) >= _BEHIND_ROWS else len(kept) - _BEHIND_ROWS
         if ready > skip:
             yield kept[skip:ready]
             kept, skip = kept[ready:], 0
-        if not (piece := await stream.read(_PIECE)):
-            return
         kept += piece
-    yield kept[skip : end + 1]
-    while await stream.read(_PIECE):
-        continue  # what ends the script
+    end = kept.rfind(_END_OF_ROWS)
+    yield kept[skip:] if end < 0 else kept[skip : end + 1]
 
 
 async def feed(

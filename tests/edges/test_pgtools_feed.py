@@ -79,7 +79,7 @@ ROWS = SCRIPT[SCRIPT.index(b"1\tCOPY") : SCRIPT.index(b"\\.\n\n\nALTER")]
 
 @given(st.lists(st.integers(0, len(SCRIPT)), max_size=60), st.sampled_from([ROWS, b""]))
 def test_the_rows_of_one_table(cuts: list[int], expected: bytes):
-    script = SCRIPT.replace(ROWS, expected)
+    script = SCRIPT[: SCRIPT.index(b"ALTER")].replace(ROWS, expected) + b"--\n-- complete\n--\n"
     places = [0, *sorted(min(cut, len(script)) for cut in cuts), len(script)]
     stream = Pieces([script[first:last] for first, last in itertools.pairwise(places)])
 
@@ -88,6 +88,22 @@ def test_the_rows_of_one_table(cuts: list[int], expected: bytes):
         return statement, b"".join([block async for block in rows(stream, begun)])
 
     assert asyncio.run(read()) == ("COPY public.a (id, text) FROM stdin", expected)
+    assert stream.left == []
+
+
+MANY = b"".join(b"%d\tCOPY public.a (id) FROM stdin;\n" % number for number in range(2_000))
+
+
+@given(st.lists(st.integers(0, len(MANY)), max_size=40), st.sampled_from([b"\\.\n\n\n--\n-- end\n--\n", b""]))
+def test_many_rows_with_and_without_their_end(cuts: list[int], behind: bytes):
+    places = [0, *sorted(cuts), len(MANY) + len(behind)]
+    stream = Pieces([(MANY + behind)[first:last] for first, last in itertools.pairwise(places)])
+
+    async def read() -> list[bytes]:
+        return [block async for block in rows(stream, b"")]
+
+    blocks = asyncio.run(read())
+    assert b"".join(blocks) == MANY
     assert stream.left == []
 
 
