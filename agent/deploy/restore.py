@@ -20,11 +20,12 @@ from agent.core.ahead import Table
 from agent.core.archive_list import Entry, as_listing, belongings, entries, fast_order, split_at_rows
 from agent.core.backups import Manifest
 from agent.core.catalog import CatalogObject, in_place
-from agent.core.large_objects import Goal
+from agent.core.large_objects import Goal, arrived
 from agent.core.models import BackupRecord, EventKind, Severity, Snapshot
 from agent.core.restore_failures import refuse_newer_server
 from agent.core.restore_sql import as_members, reading_checks
 from agent.core.undo import owners_let_in, validated_apart
+from agent.core.units import count
 from agent.deploy import large_objects, outside
 from agent.deploy.ahead import loaded_ahead, move
 from agent.deploy.archive import BackupOptions, load_manifest, opened
@@ -33,7 +34,7 @@ from agent.deploy.carrying import Batch, Carrying, end_leftovers, script, unfini
 from agent.deploy.emitter import Emit, tell
 from agent.deploy.late import Guard
 from agent.deploy.renamed import renamed, seen_as_before
-from agent.deploy.snapshot import application_schemas, backup_catalog, read_objects
+from agent.deploy.snapshot import application_schemas, backup_catalog, read_large_objects, read_objects
 from agent.errors import BackupError, TargetError
 from agent.ports import Clock, ObjectStore, PgTools, Session, Target
 
@@ -409,12 +410,21 @@ async def analyse(
     await together(work() for _ in range(min(jobs, len(rows))))
 
 
-async def restore_scratch(*, target: Target, tools: PgTools, manifest: Manifest, folder: Path) -> None:
-    """Restore into a scratch database, and count what arrived.
+async def restore_scratch(
+    *,
+    target: Target,
+    tools: PgTools,
+    objects: ObjectStore,
+    manifest: Manifest,
+    folder: Path,
+    options: BackupOptions,
+) -> None:
+    """Restore into a scratch database, count what arrived, and compare large objects.
 
     Args:
         target: an empty Supabase-like database, as a superuser; `tools` for the same.
-        folder: the backup's files, plain.
+        objects: where the backup lies.
+        folder: its files, plain.
 
     Raises:
         BackupError: `backup.counts_differ`.
@@ -427,7 +437,16 @@ async def restore_scratch(*, target: Target, tools: PgTools, manifest: Manifest,
             await session.run(sql.load("restore/stub_role"), names={"role": role})
         before = [sql.load("restore/begin"), await asyncio.to_thread((folder / core.BEFORE_SQL).read_text)]
         entries = core.choose_entries(listing, existing_schemas=facts["schemas"], without_keys=manifest.untied_keys)
-        await tools.restore(archive=folder / core.APPLICATION, listing=entries, before="\n".join(before), after="")
+        known = await backup_large_objects(folder) or {}
+        goals = await large_objects.plan(session, known, large_objects.Rules())
+        async with large_objects.staged(session, goals, objects=objects, manifest=manifest, options=options):
+            await tools.restore(
+                archive=folder / core.APPLICATION,
+                listing=entries,
+                before="\n".join(before),
+                after=script(large_objects.put(session, goals)),
+            )
+        held, there, _ = arrived(known, await read_large_objects(session, contents=True))
         found = {}
         for row in await session.rows(sql.load("restore/tables"), {"schemas": list(manifest.schemas)}):
             name = await session.value(sql.load("restore/qualified"), row)
@@ -437,9 +456,10 @@ async def restore_scratch(*, target: Target, tools: PgTools, manifest: Manifest,
         for name, rows in sorted(manifest.rows.items())
         if found.get(name) != rows
     ]
+    wrong += [f"large object {name} is another" for name, digest in held.items() if there[name] != digest]
     if wrong:
         raise BackupError(
-            f"the restored backup differs in {len(wrong)} tables: {'; '.join(wrong[:5])}",
+            f"the restored backup differs in {count(len(wrong), 'place')}: {'; '.join(wrong[:5])}",
             code="backup.counts_differ",
             hint="Do not rely on this backup: take a new one, and report this with both manifests.",
         )

@@ -38,7 +38,7 @@ async def verify_backup(
     options: BackupOptions,
     scratch: ScratchDatabase | None = None,
 ) -> BackupRecord:
-    """Read a backup again: every checksum and the archive's listing; with `scratch` restore it there and count.
+    """Read a backup again: every checksum and the archive's listing; with `scratch` restore it there and compare.
 
     Only a backup that was restored and compared becomes `verified`. An encrypted one can be listed only with its
     identity; without, its checksums are checked.
@@ -58,7 +58,14 @@ async def verify_backup(
         await check_files(objects, core.prefix(backup.project, backup.id), manifest.files)
         if scratch is not None:
             async with scratch() as (target, scratch_tools), opened(objects, manifest, options) as folder:
-                await restore_scratch(target=target, tools=scratch_tools, manifest=manifest, folder=folder)
+                await restore_scratch(
+                    target=target,
+                    tools=scratch_tools,
+                    objects=objects,
+                    manifest=manifest,
+                    folder=folder,
+                    options=options,
+                )
         elif options.cipher is not None or not manifest.encryption:
             async with opened(objects, manifest, options, only=lambda name: name.endswith("toc.dat")) as folder:
                 await tools.listing(folder / core.APPLICATION)

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from agent.core.models import BackupState, DeployRequest, EventKind
 from agent.core.states import Move
+from agent.deploy import large_objects
 from agent.deploy.archive import load_manifest
 from agent.deploy.backup import prune, verify_backup
 from agent.edges.encryption import AgeCipher
@@ -144,6 +145,34 @@ async def test_verify_finds_counts_that_differ(rich: Kit, database: Database):
     assert caught.value.code == "backup.counts_differ"
     assert "public.events_old has 0 rows, 30 were backed up" in caught.value.message
     assert await rich.state_of(record) is BackupState.DAMAGED
+
+
+LARGE = "SELECT lo_from_bytea(5001, 'one'); SELECT lo_from_bytea(5002, 'two'); COMMENT ON LARGE OBJECT 5001 IS 'one'"
+
+
+async def test_verify_restores_large_objects_too(rich: Kit, database: Database):
+    await rich.run(LARGE)
+    record, _ = await rich.take()
+    assert await verify(rich, record, scratch=scratch_of(database)) is BackupState.VERIFIED
+
+
+async def test_verify_finds_large_objects_of_another_moment(
+    rich: Kit, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    await rich.run(LARGE)
+    write = large_objects.write
+
+    async def write_later(_session, folder):
+        await rich.run("SELECT lo_put(5002, 0, 'TWO')")
+        async with rich.target.session(purpose="test") as session, session.transaction():
+            return await write(session, folder)
+
+    monkeypatch.setattr(large_objects, "write", write_later)
+    record, _ = await rich.take()
+    with pytest.raises(BackupError) as caught:
+        await verify(rich, record, scratch=scratch_of(database))
+    assert caught.value.code == "backup.counts_differ"
+    assert "1 place: large object 5002 is another" in caught.value.message
 
 
 @pytest.mark.parametrize(
