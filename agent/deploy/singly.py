@@ -15,11 +15,12 @@ from agent.ports import Attributes, Row, Session
 SINGLY = "singly"
 """Evidence that a file was begun which runs statement by statement: what of it has committed is in doubt."""
 
-# Of these the written tables are asked for. Nothing else but CALL writes rows.
+# Of these the written tables are asked for. Nothing else but CALL writes rows. The entry of a large object is one: who
+# may read it stands there.
 _WRITES = frozenset(
     {
         *("INSERT", "UPDATE", "DELETE", "MERGE", "SELECT", "DO", "EXECUTE", "ALTER ROLE", "ALTER USER"),
-        *("TRUNCATE TABLE", "COPY", "CREATE TABLE", "ALTER TABLE"),
+        *("TRUNCATE TABLE", "COPY", "CREATE TABLE", "ALTER TABLE", "GRANT", "REVOKE", "ALTER LARGE OBJECT"),
     }
 )
 

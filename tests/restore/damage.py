@@ -115,6 +115,19 @@ def alter_view(w: World) -> None:
         w.statements.append(f"REFRESH MATERIALIZED VIEW {w.one(w.kept_views)}{w.maybe(' WITH NO DATA')}")
 
 
+def alter_large_object(w: World) -> None:
+    if w.large_objects:
+        number = w.one(w.large_objects)
+        what = (
+            f"SELECT lo_unlink({number})",
+            f"SELECT lo_put({number}, {w.one((0, 3, 5000))}, 'written')",
+            f"ALTER LARGE OBJECT {number} OWNER TO {w.one(ROLES)}",
+            f"REVOKE ALL ON LARGE OBJECT {number} FROM {w.one(ROLES)}",
+            f"GRANT UPDATE ON LARGE OBJECT {number} TO {w.one(ROLES)}",
+        )
+        w.statements.append(w.one(what))
+
+
 def publish(w: World) -> None:
     what = [f"ALTER PUBLICATION supabase_realtime DROP TABLE {table.name}" for table in w.tables]
     what += [f"ALTER PUBLICATION supabase_realtime SET TABLE {table.name}" for table in w.tables]
@@ -163,6 +176,7 @@ DAMAGES: tuple[Callable[[World], None], ...] = (
     alter_function,
     alter_sequence,
     alter_view,
+    alter_large_object,
     publish,
     unschedule,
     grant_all,

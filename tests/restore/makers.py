@@ -106,6 +106,16 @@ def job(w: World) -> None:
     w.statements.append(f"SELECT cron.schedule({name}, '{w.count % 60} * * * *', 'SELECT ''%s {{x}}''')")
 
 
+def large_object(w: World) -> None:
+    w.count += 1
+    number = 70000 + w.count
+    content = w.one(("''", "'short'", "convert_to(repeat('long ', 4000), 'UTF8')"))
+    w.large_objects.append(number)
+    w.add("LARGE OBJECT", str(number), f"SELECT lo_from_bytea({number}, {content})")
+    if w.one((False, True)):
+        w.statements.append(f"GRANT {w.one(('SELECT', 'ALL'))} ON LARGE OBJECT {number} TO {w.one(ROLES)}")
+
+
 def extension(w: World) -> None:
     name = w.one(("hstore", "citext", "pg_trgm", "ltree"))
     where = w.one(("extensions", *w.schemas))
@@ -172,6 +182,7 @@ MAKERS: tuple[Maker, ...] = (
     statistics,
     option,
     job,
+    large_object,
     extension,
     cast,
     operator,

@@ -110,6 +110,7 @@ class World:
     sequences: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)  # functions text → text
     triggers: list[str] = field(default_factory=list)  # functions that return trigger
+    large_objects: list[int] = field(default_factory=list)
     objects: list[tuple[str, str]] = field(default_factory=list)
     count: int = 0
 

@@ -160,6 +160,20 @@ _KINDS = (
             "CREATE SCHEMA new_{n}",
         ),
     ),
+    _Kind(
+        3,
+        "SELECT oid AS it FROM pg_largeobject_metadata UNION SELECT 70000",
+        (
+            "SELECT lo_from_bytea({it} + 1, 'made by {n}')",
+            "SELECT lo_from_bytea({it}, 'made by {n}')",
+            "SELECT lo_put({it}, 4, 'written by {n}')",
+            "SELECT lo_unlink({it})",
+            "ALTER LARGE OBJECT {it} OWNER TO authenticated",
+            "GRANT SELECT ON LARGE OBJECT {it} TO anon",
+            "REVOKE ALL ON LARGE OBJECT {it} FROM PUBLIC, anon",
+            "COMMENT ON LARGE OBJECT {it} IS 'new'",
+        ),
+    ),
 )
 
 
