@@ -112,6 +112,18 @@ class Dependencies:
                 waiting += [edge.needed for edge in self._owners[node] if edge.deptype == "i"]
         return found
 
+    def heads(self, gone: Collection[Node]) -> set[Node]:
+        """What some of these cannot go without, though it would stay.
+
+        An index of a partition goes with its table, or with the partitioned table's index (dependency types P and S).
+        """
+        found: set[Node] = set()
+        for node in gone:
+            edges = [edge for edge in self._owners[node] if edge.deptype in "PS"]
+            if not any(edge.needed in gone or (*edge.needed[:2], 0) in gone for edge in edges):
+                found |= {edge.needed for edge in edges if edge.deptype == "P"}
+        return found
+
     def is_part(self, node: Node, of: Collection[Node]) -> bool:
         """Whether an object is there only as a part of one of these, such as a view's rule or a row type."""
         if node[2]:
@@ -165,7 +177,8 @@ class _Planner:
         while True:
             gone = self.dependencies.closure(roots, alone=alone)
             again = self._again(gone)
-            if along := {node for node in self._tables_of_lost_columns(again) | self._owned(again) if node not in gone}:
+            along = self._tables_of_lost_columns(again) | self._owned(again) | self.dependencies.heads(gone)
+            if along := {node for node in along if node not in gone}:
                 roots |= along
                 continue
             early, late = self._set_back(again, self._lost_defaults(gone))

@@ -247,7 +247,8 @@ def _in_the_way(case: _Case) -> set[str]:
 def _built_after(case: _Case, dependencies: Dependencies) -> set[str]:
     """Indexes of tables that are refilled: to build one over the rows is cheaper than to add each row to it.
 
-    Not those that something hangs on, such as a foreign key, and not those that say more than what is indexed.
+    Not those that something hangs on, such as a foreign key, not those that say more than what is indexed, and not
+    those of partitions that belong to the partitioned table's: they cannot be dropped by themselves.
     """
     relations = {
         _relation(name)
@@ -261,6 +262,7 @@ def _built_after(case: _Case, dependencies: Dependencies) -> set[str]:
         and item.parent in relations
         and "cluster" not in item.settings
         and name in case.now
+        and case.now[name].drop
         and name not in case.undo.again
         and dependencies.closure([node_of(case.now[name])]) == {node_of(case.now[name])}
     }
