@@ -110,6 +110,6 @@ def _written(before: Snapshot, after: Snapshot, names: Collection[str]) -> Itera
     for name in sorted(set(names)):
         old, new = before.outside_tables.get(name), after.outside_tables.get(name)
         if old is None or new is None:
-            yield f"{name}, which is in no backup, was written to"
+            yield f"{name}, outside the application's schemas, was written to"
         elif (old.rows, old.hash) != (new.rows, new.hash):
-            yield f"{name}, which is in no backup, was written to: {new.rows} rows, it had {old.rows}"
+            yield f"{name}, outside the application's schemas, was written to: {new.rows} rows, it had {old.rows}"

@@ -360,6 +360,6 @@ def _not_proven(found: Differences) -> Failure:
         message=f"restored, but not equal to the snapshot: {'; '.join(found.all[:5])}",
         hint="Compare the named objects with the backup before you let the application write again."
         if len(found.outside) < len(found.all)
-        else "The application's schemas are as before. What is named here is in no backup: look at it, and undo by "
+        else "The application's schemas are as before. What is named here lies outside them: look at it, and undo by "
         "hand what the migrations did there.",
     )

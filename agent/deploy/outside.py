@@ -29,6 +29,7 @@ _QUERIES = (
     "default_privileges",
 )
 _SHARED = ("foreign", "roles", "role_settings", "memberships", "database")
+_BUCKET = "bucket"
 _OWN_WAY = frozenset({"owner", "comment", "label", "acl", "connection limit"})
 _LIST = TypeAdapter(list[OutsideObject])
 
@@ -70,7 +71,8 @@ async def read_outside(session: Session, schemas: Sequence[str], *, shared: bool
 async def _read_shared(session: Session, schemas: Sequence[str]) -> list[OutsideObject]:
     """What is the database's or the server's; SQL that is refused leaves it as it is, for the comparison to name."""
     found = []
-    for name in _SHARED:
+    buckets = ("buckets",) if await session.value(sql.load("backup/outside/buckets_exist")) else ()
+    for name in (*_SHARED, *buckets):
         for row in await session.rows(sql.load(f"backup/outside/{name}"), {}):
             create = _with_options(session, row) if row.get("options") is not None else row["create_sql"]
             found.append(
@@ -116,6 +118,23 @@ def attempt(session: Session, statement: str) -> str:
         return ""
     text = sql.load("backup/attempt").replace("{tag}", dollar_tag(statement))
     return session.bind(text, {"statement": statement})
+
+
+async def by_deploy(
+    session: Session, before: Sequence[OutsideObject], present: Sequence[OutsideObject]
+) -> tuple[list[OutsideObject], list[OutsideObject]]:
+    """Both without the buckets that no deploy has written to: the application makes and alters such, too."""
+    names: set[str] = set()
+    any_gone = False
+    if any(item.kind == _BUCKET for item in (*before, *present)) and await session.value(sql.load("ledger/exists")):
+        [row] = await session.rows(sql.load("ledger/own_buckets"), {})
+        names, any_gone = set(row["names"]), row["any"]
+    there = {item.name for item in present if item.kind == _BUCKET}
+
+    def concerns(item: OutsideObject) -> bool:
+        return item.kind != _BUCKET or item.name in names or (any_gone and item.name not in there)
+
+    return [item for item in before if concerns(item)], [item for item in present if concerns(item)]
 
 
 async def publications_of_others(session: Session) -> tuple[str, ...]:

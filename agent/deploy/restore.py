@@ -260,9 +260,13 @@ async def _plan(
     [locks] = await session.rows(sql.load("restore/locks"), scope)
     contents = await session.rows(sql.load("restore/contents"), scope)
     left_alone = await session.rows(sql.load("restore/left_alone"), scope)
-    now = await outside.read_outside(session, scope["schemas"], shared=shared)
+    held, now = await outside.by_deploy(
+        session,
+        await outside.stored(folder, shared=shared),
+        await outside.read_outside(session, scope["schemas"], shared=shared),
+    )
     theirs = await outside.publications_of_others(session)
-    dropped, made = core.outside_changes(await outside.stored(folder, shared=shared), now)
+    dropped, made = core.outside_changes(held, now)
     archive = entries(listing)
     chosen = core.choose_entries(
         listing, existing_schemas=manifest.schemas, foreign_owners={row["owner"] for row in left_alone}

@@ -138,10 +138,12 @@ async def compose(
     if filled:  # pg_restore comes twice: rights go with the rows, since an owner may have taken its own away
         made_first, rights = lock_room.rights_apart(made_first)
         filled = [*filled, *rights]
-    present = await outside.read_outside(session, case.schemas)
+    held, present = await outside.by_deploy(
+        session, await outside.stored(folder), await outside.read_outside(session, case.schemas)
+    )
     theirs = await outside.publications_of_others(session)
     gone, again = core.outside_changes(
-        await outside.stored(folder), [_untied(item, case.undo, makes=bool(case.undo.again)) for item in present]
+        held, [_untied(item, case.undo, makes=bool(case.undo.again)) for item in present]
     )
     lines = {f"{item.kind} {item.name}" for item in (*gone, *again) if not item.tied}
     first = outside.FIRST

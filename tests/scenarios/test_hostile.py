@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from agent.core.states import State
 from tests.support.deploying import Outcome, deploy, make_settings, write_migrations
 from tests.support.oracle import psql, rows, schema_dump, table_hashes
 
@@ -41,8 +42,8 @@ def project(database, tmp_path: Path):
     return database, tmp_path
 
 
+BUCKET = "do $$ begin insert into storage.buckets (id, name) values ('new', 'new'); end $$;"
 OUTSIDE = {
-    "storage.buckets": "do $$ begin insert into storage.buckets (id, name) values ('new', 'new'); end $$;",
     "storage.objects": "truncate storage.objects;",
     "auth.users": "insert into auth.users (id) values (gen_random_uuid());",
     "vault.secrets": "select vault.create_secret('hidden', 'name');",
@@ -83,9 +84,49 @@ async def test_cron_jobs_are_in_the_backup(project) -> None:
     assert rows(database.url, "select jobname, schedule, command from cron.job") == before
 
 
+@pytest.mark.parametrize("mode", ["per_migration", "statement"])
+@pytest.mark.parametrize("targeted", [True, False], ids=["targeted", "everything"])
+async def test_buckets_are_in_the_backup_and_what_others_made_stays(project, mode: str, targeted: bool) -> None:
+    database, folder = project
+    others = "insert into storage.buckets (id, name) values ('others', 'others')"
+    write_migrations(folder, {FIRST: BUCKET + "update storage.buckets set public = true where id = 'old';", **LAST})
+    before = rows(database.url, "select * from storage.buckets")
+    made = False
+
+    def meanwhile(state: State) -> None:
+        nonlocal made
+        if state is State.ROLLING_BACK and not made:
+            made = True
+            psql(database.admin_url, others)
+
+    settings = make_settings(database.url, folder, deploy={"targeted_restore": targeted})
+    outcome = await deploy(settings, mode, moved=meanwhile)
+
+    assert made
+    assert outcome.state == "needs_operator"
+    told = outcome.of("rung")[-1].data["differences"]
+    assert told == ["storage.buckets, outside the application's schemas, was written to: 2 rows, it had 1"]
+    assert rows(database.url, "select * from storage.buckets where id <> 'others'") == before
+    assert rows(database.url, "select id from storage.buckets where id = 'others'") == [("others",)]
+
+
+async def test_a_bucket_that_holds_files_stays(project) -> None:
+    database, folder = project
+    file = "insert into storage.objects (bucket_id, name) values ('new', 'a.png');"
+    write_migrations(folder, {FIRST: BUCKET + "create table public.t (a int);" + file, **LAST})
+
+    outcome = await deploy(make_settings(database.url, folder), "per_migration")
+
+    assert outcome.state == "needs_operator"
+    told = outcome.of("rung")[-1].data["differences"]
+    assert [line.partition(",")[0] for line in told] == ["storage.buckets", "storage.objects"]
+    files = rows(database.url, "select bucket_id from storage.objects join storage.buckets as b on b.id = bucket_id")
+    assert files == [("new",)]
+
+
 async def test_a_rollback_script_that_undoes_it_is_believed(project) -> None:
     database, folder = project
-    write_migrations(folder, {FIRST: OUTSIDE["storage.buckets"], **LAST})
+    write_migrations(folder, {FIRST: BUCKET, **LAST})
     (folder / "deploy.yaml").write_text(
         'version: 1\ntitle: t\nmigrations:\n  - version: "20260101000000"\n    rollback:\n      sql: |\n'
         "        set local storage.allow_delete_query = 'true';\n        delete from storage.buckets where id = 'new'\n"
