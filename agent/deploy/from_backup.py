@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,8 +165,8 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
     assert run.before is not None  # noqa: S101 - set before migrate
     while True:
         session = await run.session()
-        names = await renamed(session, source.manifest, folder, chosen=run.deps.options.schemas)
-        async with seen_as_before(session, names, repeatable=True):
+        names = await _names(run, session, source, folder, chosen=run.deps.options.schemas)
+        async with _as_before(run, session, names):
             guard = await _guard(run, session, source)
             work = await _composed(run, session, source, folder, also=also, guard=guard, names=names)
             work = work.with_large_objects(session, await _large_objects(run, session, everything=False))
@@ -174,6 +175,27 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
         waited = await permitted(run, _proposal(run, source, TARGETED, undone=work.undone, tables=work.tables))
         if not waited:
             return work
+
+
+async def _names(
+    run: Run, session: Session, source: _Source, folder: Path, *, chosen: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """SQL that gives what was renamed its name back: as much of it as the database takes."""
+    names = await renamed(session, source.manifest, folder, chosen=chosen, tables=True)
+    try:
+        async with _as_before(run, session, names):
+            return names
+    except StatementError as error:
+        schemas = await renamed(session, source.manifest, folder, chosen=chosen, tables=False)
+        if names == schemas:
+            raise
+        message = f"what was renamed in schemas cannot be renamed back, so it is made again: {error.message}"
+        run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING)
+        return schemas
+
+
+def _as_before(run: Run, session: Session, names: Sequence[str]) -> AbstractAsyncContextManager[None]:
+    return seen_as_before(session, names, repeatable=True, lock_timeout_s=run.deps.backup.lock_timeout_s)
 
 
 async def _composed(
@@ -199,7 +221,7 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
     assert run.before is not None  # noqa: S101 - set before migrate
     try:
         await _keep_late(run)  # of rung 3, if nobody knows how it ended
-        guard, large = await _permitted_in_place(run, source)
+        guard, large, names = await _permitted_in_place(run, source)
         session = await run.session()
         await restore_in_place(
             target=run.deps.target,
@@ -213,6 +235,7 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
             last=proof(session, run.before) if noted else "",
             guard=guard,
             large=large,
+            names=names,
         )
         session = await run.session()
         proven = await read_proof(session) if noted else {}
@@ -225,7 +248,7 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
     return None if proven_whole else _not_proven(found)
 
 
-async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, list[Goal]]:
+async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, list[Goal], tuple[str, ...]]:
     assert run.before is not None  # noqa: S101 - set before migrate
     deploy = await run.deps.store.get(run.deploy_id)
     undone = tuple(f"migration {version}" for version in deploy.versions)
@@ -236,8 +259,8 @@ async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, list[Go
             run.deps.objects, source.manifest, run.deps.backup, only=lambda name: name == core.CATALOG
         )
         async with only_catalog as folder:
-            names = await renamed(session, source.manifest, folder)
-        async with seen_as_before(session, names, repeatable=True):
+            names = await _names(run, session, source, folder)
+        async with _as_before(run, session, names):
             guard = await _guard(run, session, source)
             large = await _large_objects(run, session, everything=True)
             await _salvage(run, session, source, None, large, alone=bool(names))
@@ -247,7 +270,7 @@ async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, list[Go
         _tell_dangling(run, dangling)
         waited = await permitted(run, _proposal(run, source, IN_PLACE, undone=undone, tables=run.before.tables))
         if not waited:
-            return guard, large
+            return guard, large, names
 
 
 async def _tell_taken_back(run: Run, session: Session) -> None:

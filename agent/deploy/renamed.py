@@ -1,64 +1,114 @@
-"""A database seen as it is once the schemas that a deploy renamed have their names back."""
+"""A database seen as it is once what a deploy renamed has its name back."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from agent import sql
 from agent.core.backups import CATALOG, Manifest
-from agent.core.renamed import names_back
+from agent.core.catalog import CatalogObject
+from agent.core.renamed import Place, moves, schemas_back, tables_back
 from agent.deploy.snapshot import application_schemas, backup_catalog
 from agent.ports import Session
+
+_TABLES = frozenset({"table", "partitioned table"})
+_QUALIFIED = re.compile(r'relation:((?:"(?:[^"]|"")+")|[^".]+)\.(.+)', re.DOTALL)
 
 
 class _Over(Exception):  # noqa: N818 - ends a transaction that is to be rolled back
     pass
 
 
-async def renamed(session: Session, manifest: Manifest, folder: Path, *, chosen: Sequence[str] = ()) -> tuple[str, ...]:
-    """SQL that gives the schemas of a backup the names that they had; nothing if none was renamed.
+async def renamed(
+    session: Session, manifest: Manifest, folder: Path, *, chosen: Sequence[str] = (), tables: bool
+) -> tuple[str, ...]:
+    """SQL that gives what is in a backup the names that it had; nothing if nothing was renamed.
 
-    What is in a schema is told by its name: all of it would be made again from the backup, and what belongs to others
-    in it would be lost.
+    Schemas, tables and columns are told by their names: all that is in them would be made again from the backup, and
+    what belongs to others in it would be lost.
 
     Args:
         folder: the backup's files.
         chosen: schemas of the settings, if they name any: then others are not moved out of the way.
+        tables: also tables and columns: the backup was taken from this very database, and none of them is to be made
+            again in any case.
     """
     if not await asyncio.to_thread((folder / CATALOG).exists):  # not in backups of an earlier version
         return ()
-    before = {
-        item.objid: name.removeprefix("schema:")
-        for name, item in (await backup_catalog(folder)).items()
-        if item.kind == "schema"
-    }
+    catalog = await backup_catalog(folder)
+    before = {item.objid: name.removeprefix("schema:") for name, item in catalog.items() if item.kind == "schema"}
     rows = await session.rows(sql.load("restore/schema_names"))
     others = set(manifest.all_schemas) - set(manifest.schemas)
     ours = set(await application_schemas(session, ())) - others
-    return names_back(
+    called = {row["oid"]: row["quoted"] for row in rows}
+    moved = moves(
         before,
-        {row["oid"]: row["quoted"] for row in rows},
+        called,
         ours={
             row["oid"] for row in rows if row["ours"] and row["name"] in ours and (row["oid"] in before or not chosen)
         },
     )
+    names = schemas_back(moved)
+    if tables:
+        names += tuple(await _tables(session, catalog, called | {one.number: one.new for one in moved}))
+    return names
+
+
+async def _tables(session: Session, catalog: Mapping[str, CatalogObject], schemas: Mapping[int, str]) -> list[str]:
+    """The same of tables and columns.
+
+    Args:
+        schemas: what they are called once they have their names back.
+    """
+    before, columns = {}, defaultdict[int, dict[int, str]](dict)
+    for name, item in catalog.items():
+        if item.kind in _TABLES and (found := _QUALIFIED.fullmatch(name)):
+            before[item.objid] = Place(*found.groups())
+        elif item.kind == "column" and item.parent.startswith("relation:"):
+            table = item.parent.removeprefix("relation:")
+            columns[item.objid][item.objsubid] = name.removeprefix(f"column:{table}.")
+    of = {place.schema for place in before.values()}
+    asked = {
+        "ids": list(before),
+        "namespaces": [oid for oid, name in schemas.items() if name in of],
+        "names": [place.name for place in before.values()],
+    }
+    rows = await session.rows(sql.load("restore/relation_names"), asked)
+    now = {row["oid"]: Place(schemas[row["namespace"]], row["name"]) for row in rows}
+    moved = list(tables_back(before, now, ours={row["oid"] for row in rows if row["ours"]}))
+    statements = [f"ALTER TABLE {one.name} RENAME TO {one.new}" for one in moved]
+    now |= {one.number: now[one.number]._replace(name=one.new) for one in moved}
+    for row in await session.rows(sql.load("restore/column_names"), {"ids": list(before)}):
+        numbered = dict(zip(row["numbers"], row["names"], strict=True))
+        ours = {number for number, mine in zip(row["numbers"], row["ours"], strict=True) if mine}
+        statements += [
+            f"ALTER TABLE {now[row['oid']].qualified} RENAME COLUMN {one.name} TO {one.new}"
+            for one in moves(columns[row["oid"]], numbered, ours=ours)
+        ]
+    return statements
 
 
 @asynccontextmanager
-async def seen_as_before(session: Session, names: Sequence[str], *, repeatable: bool = False) -> AsyncIterator[None]:
-    """A transaction to look around in, in which schemas have the names that they had. It changes nothing.
+async def seen_as_before(
+    session: Session, names: Sequence[str], *, repeatable: bool = False, lock_timeout_s: float = 0.0
+) -> AsyncIterator[None]:
+    """A transaction to look around in, in which all has the names that it had. It changes nothing.
 
     Args:
         names: see `renamed`.
         repeatable: see `Session.transaction`.
+        lock_timeout_s: how long it may wait for a lock on what is renamed; 0: for ever.
     """
     with suppress(_Over):
         async with session.transaction(read_only=not names, repeatable=repeatable):
             if names:
-                await session.run_many([sql.load("restore/quiet"), *names])
+                timeout = session.bind(sql.load("restore/lock_timeout"), {"ms": round(lock_timeout_s * 1000)})
+                await session.run_many([sql.load("restore/quiet"), timeout.rstrip().rstrip(";"), *names])
             yield
             if names:
                 raise _Over

@@ -54,6 +54,7 @@ async def restore_in_place(
     shared: bool = True,
     large: Sequence[Goal] | None = None,
     present: Mapping[str, str] | None = None,
+    names: Sequence[str] | None = None,
 ) -> None:
     """Bring the application's schemas back to a backup.
 
@@ -70,6 +71,7 @@ async def restore_in_place(
         large: what is done with large objects; None: those of the backup come back, and newer ones stay.
         present: for that, the large objects that are there, kept in another backup; None: look. What differs from
             it stays.
+        names: SQL that gives what was renamed its name back; None: schemas get theirs.
 
     Raises:
         BackupError: `backup.damaged` and its kin: the backup cannot be used.
@@ -103,9 +105,10 @@ async def restore_in_place(
                     known = await backup_large_objects(folder)
                     large = await large_objects.plan(session, known, large_objects.Rules(), now=present)
             last = script(large_objects.put(session, large), last)
-            names = await renamed(session, manifest, folder)
+            if names is None:
+                names = await renamed(session, manifest, folder, tables=False)
             if names:
-                async with seen_as_before(session, names):
+                async with seen_as_before(session, names, lock_timeout_s=options.lock_timeout_s):
                     plan = await _plan(session, tools, manifest, folder, last=last, guard=guard, shared=shared)
                 plan = replace(plan, untie=[*names, *plan.untie])
             else:

@@ -1,8 +1,14 @@
-"""Which statements give schemas their names back."""
+"""What gives schemas, tables and columns their names back."""
 
 from __future__ import annotations
 
-from agent.core.renamed import names_back
+from collections.abc import Collection, Mapping
+
+from agent.core.renamed import Move, Place, moves, schemas_back, tables_back
+
+
+def names_back(before: Mapping[int, str], now: Mapping[int, str], *, ours: Collection[int]) -> tuple[str, ...]:
+    return schemas_back(moves(before, now, ours=ours))
 
 
 def test_a_schema_gets_its_name_back() -> None:
@@ -38,3 +44,19 @@ def test_what_is_not_ours_is_not_touched() -> None:
 
 def test_who_waits_for_a_name_that_is_held_waits_for_all_of_the_row() -> None:
     assert names_back({1: "a", 2: "b"}, {1: "b", 2: "c", 3: "a"}, ours={1, 2}) == ()
+
+
+def test_a_table_gets_its_name_back_in_the_schema_that_it_is_in() -> None:
+    before = {1: Place("api", "users"), 2: Place("api", "gone"), 3: Place("api", "moved"), 4: Place("public", "users")}
+    now = {
+        1: Place("api", '"new users"'),
+        3: Place("public", "moved"),
+        4: Place("public", "users"),
+        5: Place("api", "users"),
+        6: Place("api", "more"),
+    }
+    assert list(tables_back(before, now, ours={1, 3, 4, 5})) == [
+        Move(5, "api.users", "deploy_agent_new_5"),
+        Move(1, 'api."new users"', "users"),
+    ]
+    assert list(tables_back(before, now, ours={1, 3, 4})) == []
