@@ -334,6 +334,12 @@ def validated_apart(before: Mapping[str, CatalogObject], again: Collection[str])
     )
 
 
+def _constraint(name: str, item: CatalogObject) -> tuple[str, str]:
+    """What a constraint has in common with those that are inherited from it: name and definition."""
+    own = name.removeprefix(f"constraint:{item.parent.removeprefix('relation:')}.")
+    return own, item.definition.removesuffix(_INHERITED)
+
+
 class Pieces(Model):
     """What makes objects again.
 
@@ -357,6 +363,7 @@ def pieces(undo: Undo, before: Mapping[str, CatalogObject], archive: Iterable[En
     create: list[str] = []
     keys: dict[str, str] = {}
     missing: list[str] = []
+    again = {_constraint(name, before[name]) for name in undo.again if not before[name].definition.endswith(_INHERITED)}
     for name in undo.again:
         item = before[name]
         if item.kind in ("schema", "invalid index"):
@@ -367,6 +374,8 @@ def pieces(undo: Undo, before: Mapping[str, CatalogObject], archive: Iterable[En
             chosen |= found
         elif item.parent in undo.again or (item.kind == "trigger" and not item.drop):
             continue  # it is in its table's entry, or a partition's copy
+        elif item.definition.endswith(_INHERITED) and _constraint(name, item) in again:
+            continue  # it comes with that of the table that it is inherited from
         elif item.create:
             create.append(item.create)
         else:

@@ -15,6 +15,7 @@ import pytest
 from agent.bootstrap import open_deps
 from agent.core import salvage as core
 from agent.core.salvage import Salvage, Settlement, Stored, Wishes
+from agent.core.states import State
 from agent.deploy import service
 from agent.deploy.backup import prune
 from agent.deploy.salvage_service import Salvages
@@ -142,6 +143,57 @@ async def test_rows_written_to_a_renamed_schema_are_kept_under_the_name_that_it_
         assert counts(salvage) == {"api.notes": (1, 0)}
         await Salvages(deps).apply(salvage.id, Wishes())
     assert rows(database.url, "select id from api.notes order by id") == [(1,), (3,)]
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+async def test_rows_written_to_a_renamed_table_are_kept_under_the_names_that_it_had(
+    database: Any, tmp_path: Path, targeted: bool
+) -> None:
+    """Rung 3 gives the names back, and the rows never leave; rung 4 salvages them, and they can be put back."""
+    psql(database.admin_url, "create extension if not exists dblink with schema extensions")
+    psql(database.url, "create table public.notes (id int primary key, body text not null)")
+    psql(database.url, "insert into public.notes values (1, 'one')")
+    writes = application(database, "insert into public.records (id, content) values (2, 'two')")
+    files = {
+        "20260101000000_first.sql": "alter table public.notes rename to records; "
+        "alter table public.records rename column body to content; create view public.notes as select 1 as id",
+        "20260102000000_written.sql": f"{writes};",
+        "20260103000000_fails.sql": "select 1/0",
+    }
+    write_migrations(tmp_path, files)
+    settings = make_settings(database.url, tmp_path, deploy={"targeted_restore": targeted})
+    outcome = await deploy(settings, "per_migration")
+    assert outcome.state == "restored", outcome.why
+    async with open_deps(settings) as deps:
+        salvages = await Salvages(deps).all()
+        if targeted:
+            assert salvages == []
+        else:
+            assert [counts(one) for one in salvages] == [{"public.notes": (1, 0)}]
+            await Salvages(deps).apply(salvages[0].id, Wishes())
+    assert rows(database.url, "select id, body from public.notes order by id") == [(1, "one"), (2, "two")]
+
+
+async def test_a_renamed_table_that_is_locked_is_made_again(database: Any, tmp_path: Path) -> None:
+    psql(database.admin_url, "create extension if not exists dblink with schema extensions")
+    psql(database.url, "create table public.notes (id int primary key); insert into public.notes values (1)")
+    files = {
+        "20260101000000_first.sql": "alter table public.notes rename to records",
+        "20260102000000_fails.sql": "select 1/0",
+    }
+    write_migrations(tmp_path, files)
+    settings = make_settings(database.url, tmp_path, backup={"restore_lock_timeout_s": 0.5, "restore_lock_attempts": 1})
+    with psycopg.connect(database.url) as reader:
+
+        def read(state: State) -> None:
+            if state is State.ROLLING_BACK:
+                reader.execute("select from public.records")
+
+        outcome = await deploy(settings, "per_migration", moved=read)
+        assert outcome.state == "needs_operator", outcome.why
+        assert any("cannot be renamed back" in event.message for event in outcome.of("log"))
+        assert outcome.deploy.failure is not None
+        assert "could not get a lock" in outcome.deploy.failure.detail
 
 
 async def test_only_the_named_tables_are_kept(database: Any, tmp_path: Path) -> None:
