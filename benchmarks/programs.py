@@ -29,11 +29,15 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Seconds of wall and processor time (of children too), MiB of memory at the peak."""
+    """Seconds of wall and processor time (of children too), MiB of memory at the peak.
+
+    `applying_s`: seconds of the wall time that went into the migrations themselves, where the program tells.
+    """
 
     wall_s: float
     cpu_s: float
     peak_mib: float
+    applying_s: float = 0.0
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -121,7 +125,18 @@ class Serving:
         if deploy["id"] != deploy_id or deploy["state"] != "succeeded":
             sys.exit(f"the deploy ended {deploy['state']}: {deploy['failure']}")
         wall_s = (datetime.fromisoformat(deploy["finished_at"]) - began).total_seconds()
-        return Cost(wall_s=wall_s, cpu_s=cpu_s, peak_mib=self.peak_mib())
+        applying_s = self._step_s(deploy_id, "migrate")
+        return Cost(wall_s=wall_s, cpu_s=cpu_s, peak_mib=self.peak_mib(), applying_s=applying_s)
+
+    def _step_s(self, deploy_id: str, step: str) -> float:
+        """How long a step took, as its event tells."""
+        after = 0
+        while events := self.ask(f"/api/v1/deploys/{deploy_id}/events?limit=1000&after={after}"):
+            for event in events:
+                if event["kind"] == "step_finished" and event["data"]["step"] == step:
+                    return float(event["data"]["seconds"])
+            after = events[-1]["seq"]
+        sys.exit(f"deploy {deploy_id} does not tell how long {step!r} took")
 
     def cpu_s(self) -> float:
         """Processor time so far, of the process and of its children that have ended: proc(5), stat, fields 14 to 17."""
