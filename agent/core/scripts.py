@@ -103,8 +103,7 @@ def unsafe_enum_use(scripts: Iterable[Script]) -> EnumUse | None:
                     return EnumUse(value=value, file=script.migration.file, line=piece.code_line)
             if fact.creates_enum:
                 created.add(fact.creates_enum)
-            if fact.adds_enum_value and fact.enum_type not in created:
-                added[fact.adds_enum_value] = fact.enum_type
+            added |= {value: kind for kind, value in fact.adds_enum_values if kind not in created}
     return None
 
 

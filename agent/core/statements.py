@@ -72,9 +72,9 @@ class Fact:
     `tag`: the command, for people: PostgreSQL's command tag where the first words tell it.
     `control`: whether it begins or ends a transaction (PREPARE TRANSACTION counts as a commit); `chains`: and begins
     the next one at once. `runs_alone`: it must not run inside a transaction block; `refuses_transaction`: PostgreSQL
-    surely refuses it there. `adds_enum_value`, `enum_type`: of ALTER TYPE … ADD VALUE; `creates_enum`: the name of a
-    new enum type. `destructive`: it destroys rows or a column. `sets_session`: it changes a setting or the role
-    beyond its transaction.
+    surely refuses it there. `adds_enum_values`: type and value of each ALTER TYPE … ADD VALUE, also in a DO block.
+    `creates_enum`: the name of a new enum type. `destructive`: it destroys rows or a column. `sets_session`: it changes
+    a setting or the role beyond its transaction.
     """
 
     tag: str
@@ -82,8 +82,7 @@ class Fact:
     chains: bool = False
     runs_alone: bool = False
     refuses_transaction: bool = False
-    adds_enum_value: str = ""
-    enum_type: str = ""
+    adds_enum_values: tuple[tuple[str, str], ...] = ()
     creates_enum: str = ""
     destructive: bool = False
     sets_session: bool = False
@@ -115,7 +114,6 @@ def describe(text: str, committing: frozenset[str] = frozenset()) -> Fact:
     verb = first.group()
     control, chains = _control(words)
     refuses = verb in _MAY_BE_ALONE and _REFUSES.match(words) is not None
-    value = _ADD_VALUE.match(code) if verb == "ALTER" else None
     enum = _CREATE_ENUM.match(code) if verb == "CREATE" else None
     return _shared(
         Fact(
@@ -124,13 +122,20 @@ def describe(text: str, committing: frozenset[str] = frozenset()) -> Fact:
             chains=chains,
             runs_alone=refuses or _MAY_REFUSE.match(words) is not None or _commits_itself(verb, code, committing),
             refuses_transaction=refuses,
-            adds_enum_value=value[2].replace("''", "'") if value else "",
-            enum_type=unquoted(value[1]) if value else "",
+            adds_enum_values=_added_values(verb, code),
             creates_enum=unquoted(enum[1]) if enum else "",
             destructive=_destroys(verb, words, code),
             sets_session=verb in {"SET", "SELECT"} and _SETS.match(words) is not None,
         )
     )
+
+
+def _added_values(verb: str, code: str) -> tuple[tuple[str, str], ...]:
+    if verb == "ALTER":
+        found = [one] if (one := _ADD_VALUE.match(code)) else []
+    else:  # most blocks ask first whether it is there
+        found = list(_ADD_VALUE.finditer(code)) if verb == "DO" else []
+    return tuple((unquoted(one[1]), one[2].replace("''", "'")) for one in found)
 
 
 @lru_cache(maxsize=256)

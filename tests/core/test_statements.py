@@ -155,9 +155,12 @@ def test_run_mode(text: str, mode: RunMode) -> None:
 
 def test_enum_facts() -> None:
     fact = describe("""alter type public."My Kind" add value if not exists 'it''s' before 'x'""")
-    assert (fact.adds_enum_value, fact.enum_type) == ("it's", "My Kind")
+    assert fact.adds_enum_values == (("My Kind", "it's"),)
+    asks = "IF NOT EXISTS (SELECT FROM pg_enum WHERE enumlabel = 'a') THEN ALTER TYPE kind ADD VALUE 'a'; END IF;"
+    block = f"DO $$ BEGIN {asks} ALTER TYPE public.kind ADD VALUE IF NOT EXISTS 'b'; END $$"
+    assert describe(block).adds_enum_values == (("kind", "a"), ("kind", "b"))
     assert describe("create type public.Kind as enum ('a')").creates_enum == "kind"
-    assert describe("alter type kind rename value 'a' to 'b'").adds_enum_value == ""
+    assert describe("alter type kind rename value 'a' to 'b'").adds_enum_values == ()
 
 
 @pytest.mark.parametrize(
@@ -165,6 +168,7 @@ def test_enum_facts() -> None:
     [
         (["alter type k add value 'b'", "\ninsert into t values ('b')"], 2),
         (["alter type k add value 'b'; select 'b'::k"], 1),
+        (["do $$ begin alter type k add value 'b'; end $$", "select 'b'::k"], 1),
         (["alter type k add value 'b'", "insert into t select old::public.k from legacy"], 1),
         (["alter type k add value 'b'", "select enum_range(null::k)"], 1),
         (["alter type k add value 'b'", "alter type k add value 'c' after 'b'"], None),
