@@ -29,7 +29,7 @@ _QUERIES = (
     "default_privileges",
 )
 _SHARED = ("foreign", "roles", "role_settings", "memberships", "database")
-_BUCKET = "bucket"
+_ROWS = {"bucket": ("storage", "buckets"), "vault secret": ("vault", "secrets")}  # kinds that are rows, and whose
 _OWN_WAY = frozenset({"owner", "comment", "label", "acl", "connection limit"})
 _LIST = TypeAdapter(list[OutsideObject])
 
@@ -71,8 +71,12 @@ async def read_outside(session: Session, schemas: Sequence[str], *, shared: bool
 async def _read_shared(session: Session, schemas: Sequence[str]) -> list[OutsideObject]:
     """What is the database's or the server's; SQL that is refused leaves it as it is, for the comparison to name."""
     found = []
-    buckets = ("buckets",) if await session.value(sql.load("backup/outside/buckets_exist")) else ()
-    for name in (*_SHARED, *buckets):
+    rows = [
+        table
+        for schema, table in _ROWS.values()
+        if await session.value(sql.load("backup/outside/readable"), {"table": f"{schema}.{table}"})
+    ]
+    for name in (*_SHARED, *rows):
         for row in await session.rows(sql.load(f"backup/outside/{name}"), {}):
             create = _with_options(session, row) if row.get("options") is not None else row["create_sql"]
             found.append(
@@ -123,16 +127,20 @@ def attempt(session: Session, statement: str) -> str:
 async def by_deploy(
     session: Session, before: Sequence[OutsideObject], present: Sequence[OutsideObject]
 ) -> tuple[list[OutsideObject], list[OutsideObject]]:
-    """Both without the buckets that no deploy has written to: the application makes and alters such, too."""
-    names: set[str] = set()
-    any_gone = False
-    if any(item.kind == _BUCKET for item in (*before, *present)) and await session.value(sql.load("ledger/exists")):
-        [row] = await session.rows(sql.load("ledger/own_buckets"), {})
-        names, any_gone = set(row["names"]), row["any"]
-    there = {item.name for item in present if item.kind == _BUCKET}
+    """Both without rows of Supabase's tables that no deploy has written: the application makes and alters such, too."""
+    kept: dict[str, set[str]] = {}
+    noted = any(item.kind in _ROWS for item in (*before, *present)) and await session.value(sql.load("ledger/exists"))
+    for kind, table in _ROWS.items():
+        there = {item.name for item in present if item.kind == kind}
+        known = {item.name for item in before if item.kind == kind}
+        kept[kind] = set()
+        if noted and (there or known):
+            name = {"name": ".".join(table)}
+            [row] = await session.rows(sql.load("ledger/own_rows"), name, names={"table": table})
+            kept[kind] = set(row["names"]) | (known - there if row["any"] else set())
 
     def concerns(item: OutsideObject) -> bool:
-        return item.kind != _BUCKET or item.name in names or (any_gone and item.name not in there)
+        return item.kind not in kept or item.name in kept[item.kind]
 
     return [item for item in before if concerns(item)], [item for item in present if concerns(item)]
 

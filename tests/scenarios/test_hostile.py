@@ -18,6 +18,7 @@ insert into public.notes (body) select 'note ' || n from generate_series(1, 50) 
 create sequence public.tickets;
 select nextval('public.tickets') from generate_series(1, 20);
 insert into storage.buckets (id, name) values ('old', 'old');
+select vault.create_secret('old', 'old');
 """
 FIRST = "20260101000000_first.sql"
 LAST = {"20260201000000_last.sql": "select 1 / 0;"}
@@ -46,7 +47,7 @@ BUCKET = "do $$ begin insert into storage.buckets (id, name) values ('new', 'new
 OUTSIDE = {
     "storage.objects": "truncate storage.objects;",
     "auth.users": "insert into auth.users (id) values (gen_random_uuid());",
-    "vault.secrets": "select vault.create_secret('hidden', 'name');",
+    "vault.secrets": "select vault.update_secret(id, 'hidden') from vault.secrets;",
     "net.http_request_queue": "select net.http_get('http://127.0.0.1:1/');",
     "pg_authid": "alter role hostile_member password 'secret';",
     "role:hostile_role is new": "create role hostile_role;",
