@@ -57,6 +57,30 @@ def moves(before: Mapping[int, str], now: Mapping[int, str], *, ours: Collection
     )
 
 
+def in_two_steps(moved: Collection[Move], *, table: int, inherited: Collection[int]) -> tuple[list[Move], list[Move]]:
+    """The same for a column's name that tables which inherit from each other share: first all of them let go of theirs.
+
+    Args:
+        moved: what gives the columns of one table their names.
+        table: its OID.
+        inherited: numbers of columns that go with those of another table.
+
+    Returns:
+        The moves for before and for after those of all other tables.
+    """
+    first: dict[int, str] = {}
+    last: dict[int, str] = {}
+    for one in moved:
+        if one.number not in inherited:
+            first.setdefault(one.number, one.name)
+            last[one.number] = one.new
+    aside = {number: f"deploy_agent_new_{table}_{number}" for number in first}
+    return (
+        [Move(number, name, aside[number]) for number, name in first.items()],
+        [Move(number, aside[number], name) for number, name in last.items()],
+    )
+
+
 def schemas_back(moved: Collection[Move]) -> tuple[str, ...]:
     """SQL for moves of schemas."""
     return tuple(f"ALTER SCHEMA {one.name} RENAME TO {one.new}" for one in moved)

@@ -189,13 +189,13 @@ async def _names(
         schemas = await renamed(session, source.manifest, folder, chosen=chosen, tables=False)
         if names == schemas:
             raise
-        message = f"what was renamed in schemas cannot be renamed back, so it is made again: {error.message}"
+        message = f"tables or columns cannot be renamed back, so what was renamed is made again: {error.message}"
         run.emitter.emit(EventKind.LOG, message, severity=Severity.WARNING)
         return schemas
 
 
 def _as_before(run: Run, session: Session, names: Sequence[str]) -> AbstractAsyncContextManager[None]:
-    return seen_as_before(session, names, repeatable=True, lock_timeout_s=run.deps.backup.lock_timeout_s)
+    return seen_as_before(session, names, run.deps.backup, repeatable=True)
 
 
 async def _composed(

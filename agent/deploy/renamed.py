@@ -6,14 +6,17 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from agent import sql
 from agent.core.backups import CATALOG, Manifest
 from agent.core.catalog import CatalogObject
-from agent.core.renamed import Place, moves, schemas_back, tables_back
+from agent.core.renamed import Move, Place, in_two_steps, moves, schemas_back, tables_back
+from agent.deploy.archive import BackupOptions
+from agent.deploy.carrying import LOCKED
 from agent.deploy.snapshot import application_schemas, backup_catalog
+from agent.errors import StatementError
 from agent.ports import Session
 
 _TABLES = frozenset({"table", "partitioned table"})
@@ -83,31 +86,54 @@ async def _tables(session: Session, catalog: Mapping[str, CatalogObject], schema
     moved = list(tables_back(before, now, ours={row["oid"] for row in rows if row["ours"]}))
     statements = [f"ALTER TABLE {one.name} RENAME TO {one.new}" for one in moved]
     now |= {one.number: now[one.number]._replace(name=one.new) for one in moved}
-    for row in await session.rows(sql.load("restore/column_names"), {"ids": list(before)}):
+    late: list[str] = []
+    back = [oid for oid, place in before.items() if now.get(oid) == place]  # the others are made again
+    for row in await session.rows(sql.load("restore/column_names"), {"ids": back}):
         numbered = dict(zip(row["numbers"], row["names"], strict=True))
         ours = {number for number, mine in zip(row["numbers"], row["ours"], strict=True) if mine}
-        statements += [
-            f"ALTER TABLE {now[row['oid']].qualified} RENAME COLUMN {one.name} TO {one.new}"
-            for one in moves(columns[row["oid"]], numbered, ours=ours)
-        ]
-    return statements
+        rename = f"ALTER TABLE {now[row['oid']].qualified} RENAME COLUMN "
+        changed: Sequence[Move] = moves(columns[row["oid"]], numbered, ours=ours)
+        if row["tied"]:
+            changed, after = in_two_steps(changed, table=row["oid"], inherited=row["inherited"])
+            late += [f"{rename}{one.name} TO {one.new}" for one in after]
+        statements += [f"{rename}{one.name} TO {one.new}" for one in changed]
+    return statements + late
 
 
 @asynccontextmanager
 async def seen_as_before(
-    session: Session, names: Sequence[str], *, repeatable: bool = False, lock_timeout_s: float = 0.0
+    session: Session, names: Sequence[str], options: BackupOptions, *, repeatable: bool = False
 ) -> AsyncIterator[None]:
     """A transaction to look around in, in which all has the names that it had. It changes nothing.
 
     Args:
         names: see `renamed`.
+        options: how long, and how often, locks on what is renamed are waited for.
         repeatable: see `Session.transaction`.
-        lock_timeout_s: how long it may wait for a lock on what is renamed; 0: for ever.
+
+    Raises:
+        StatementError: the database refused to rename, or a lock was not to be had.
     """
+    async with AsyncExitStack() as stack:
+        for left in reversed(range(options.lock_attempts)):
+            try:
+                await stack.enter_async_context(_named(session, names, options, repeatable=repeatable))
+            except StatementError as error:
+                if error.sqlstate not in LOCKED or not left:
+                    raise
+            else:
+                break
+        yield
+
+
+@asynccontextmanager
+async def _named(
+    session: Session, names: Sequence[str], options: BackupOptions, *, repeatable: bool
+) -> AsyncIterator[None]:
     with suppress(_Over):
         async with session.transaction(read_only=not names, repeatable=repeatable):
             if names:
-                timeout = session.bind(sql.load("restore/lock_timeout"), {"ms": round(lock_timeout_s * 1000)})
+                timeout = session.bind(sql.load("restore/lock_timeout"), {"ms": round(options.lock_timeout_s * 1000)})
                 await session.run_many([sql.load("restore/quiet"), timeout.rstrip().rstrip(";"), *names])
             yield
             if names:

@@ -108,7 +108,7 @@ async def restore_in_place(
             if names is None:
                 names = await renamed(session, manifest, folder, tables=False)
             if names:
-                async with seen_as_before(session, names, lock_timeout_s=options.lock_timeout_s):
+                async with seen_as_before(session, names, options):
                     plan = await _plan(session, tools, manifest, folder, last=last, guard=guard, shared=shared)
                 plan = replace(plan, untie=[*names, *plan.untie])
             else:

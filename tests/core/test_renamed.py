@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from agent.core.renamed import Move, Place, moves, schemas_back, tables_back
+from agent.core.renamed import Move, Place, in_two_steps, moves, schemas_back, tables_back
 
 
 def names_back(before: Mapping[int, str], now: Mapping[int, str], *, ours: Collection[int]) -> tuple[str, ...]:
@@ -60,3 +60,16 @@ def test_a_table_gets_its_name_back_in_the_schema_that_it_is_in() -> None:
         Move(1, 'api."new users"', "users"),
     ]
     assert list(tables_back(before, now, ours={1, 3, 4})) == []
+
+
+def test_inherited_columns_let_go_of_their_names_before_any_gets_its_own() -> None:
+    moved = moves({1: "held", 2: "kept"}, {1: "kept", 2: "more"}, ours={1, 2})
+    assert in_two_steps(moved, table=7, inherited={1}) == (
+        [Move(2, "more", "deploy_agent_new_7_2")],
+        [Move(2, "deploy_agent_new_7_2", "kept")],
+    )
+    swapped = moves({1: "a", 2: "b"}, {1: "b", 2: "a"}, ours={1, 2})
+    assert in_two_steps(swapped, table=7, inherited=()) == (
+        [Move(1, "b", "deploy_agent_new_7_1"), Move(2, "a", "deploy_agent_new_7_2")],
+        [Move(1, "deploy_agent_new_7_1", "a"), Move(2, "deploy_agent_new_7_2", "b")],
+    )

@@ -32,6 +32,7 @@ async def test_the_database_is_as_it_was(case: Case, rung: int, database, tmp_pa
     logs = [event.message for event in outcome.of(EventKind.LOG)]
     left = [line for line in logs if "could not be loaded ahead" in line]
     assert not [line for line in left if not line.endswith(_GONE_TYPES)]
+    assert not [line for line in logs if "cannot be renamed back" in line]
     assert len([line for line in logs if " is gone: " in line or "point nowhere" in line]) == len(lost), logs
 
 

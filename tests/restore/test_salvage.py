@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,40 @@ async def test_a_renamed_table_that_is_locked_is_made_again(database: Any, tmp_p
         assert any("cannot be renamed back" in event.message for event in outcome.of("log"))
         assert outcome.deploy.failure is not None
         assert "could not get a lock" in outcome.deploy.failure.detail
+
+
+async def test_a_deadlock_over_renamed_tables_is_tried_again(database: Any, tmp_path: Path) -> None:
+    """The application locks two of them in the other order, and waits for longer."""
+    psql(database.url, "create table public.one (id int primary key); create table public.two (id int primary key)")
+    files = {
+        "20260101000000_first.sql": "alter table public.one rename to first; alter table public.two rename to second",
+        "20260102000000_fails.sql": "select 1/0",
+    }
+    write_migrations(tmp_path, files)
+    waits = "select count(*) from pg_locks where relation = 'public.second'::regclass and not granted"
+    with (
+        ThreadPoolExecutor(1) as aside,
+        psycopg.connect(database.admin_url) as application,
+        psycopg.connect(database.admin_url, autocommit=True) as watch,
+    ):
+        application.execute("set deadlock_timeout = '10min'")
+        application.commit()
+
+        def write() -> None:
+            while watch.execute(waits).fetchone() == (0,):
+                pass
+            application.execute("insert into public.first values (1)")
+            application.commit()
+
+        def begin(state: State) -> None:
+            if state is State.ROLLING_BACK:
+                application.execute("insert into public.second values (1)")
+                aside.submit(write)
+
+        outcome = await deploy(make_settings(database.url, tmp_path), "per_migration", moved=begin)
+    assert outcome.state == "restored", outcome.why
+    assert not [event for event in outcome.of("log") if "cannot be renamed back" in event.message]
+    assert rows(database.url, "select o.id, t.id from public.one o, public.two t") == [(1, 1)]
 
 
 async def test_only_the_named_tables_are_kept(database: Any, tmp_path: Path) -> None:
