@@ -14,6 +14,7 @@ from agent.core.backups import Manifest
 from agent.core.compare import Differences
 from agent.core.large_objects import Goal
 from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity
+from agent.core.renamed import called_before
 from agent.core.restore_policy import RUNG_NAMES, estimate_seconds
 from agent.core.salvage import place
 from agent.deploy import large_objects
@@ -170,7 +171,7 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
             guard = await _guard(run, session, source)
             work = await _composed(run, session, source, folder, also=also, guard=guard, names=names)
             work = work.with_large_objects(session, await _large_objects(run, session, everything=False))
-            await _salvage(run, session, source, work.present, work.large, alone=bool(names))
+            await _salvage(run, session, source, work.present, work.large, names=names)
         _tell_dangling(run, work.dangling)
         waited = await permitted(run, _proposal(run, source, TARGETED, undone=work.undone, tables=work.tables))
         if not waited:
@@ -263,7 +264,7 @@ async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, list[Go
         async with _as_before(run, session, names):
             guard = await _guard(run, session, source)
             large = await _large_objects(run, session, everything=True)
-            await _salvage(run, session, source, None, large, alone=bool(names))
+            await _salvage(run, session, source, None, large, names=names)
             schemas = list(source.manifest.schemas)
             oids = [row["oid"] for row in await session.rows(sql.load("undo/objects"), {"schemas": schemas})]
             dangling = await naming_tables(session, schemas, oids, inside=False)
@@ -305,18 +306,18 @@ async def _salvage(
     tables: Collection[str] | None,
     large: Collection[Goal],
     *,
-    alone: bool,
+    names: Sequence[str],
 ) -> None:
     """Keep what the application wrote, in place of what was kept for a try before this one.
 
     Args:
         large: what is done with large objects.
-        alone: only this session sees it under its names.
+        names: SQL that has given it the names that it has; only this session sees it so.
     """
     earlier = source.taken
     source.taken = await take_salvage(
         session=session,
-        target=None if alone else run.deps.target,
+        target=None if names else run.deps.target,
         purpose=run.purpose,
         objects=run.deps.objects,
         manifest=source.manifest,
@@ -324,6 +325,7 @@ async def _salvage(
         deploy_id=run.deploy_id,
         tables=tables,
         large=large,
+        called=called_before(names),
         clock=run.deps.clock,
         emit=run.emitter.put,
     )

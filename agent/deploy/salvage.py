@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -72,6 +72,7 @@ async def take_salvage(
     beside: Collection[str] = (),
     large: Collection[Goal] = (),
     what: str = "which the backup does not have",
+    called: Mapping[str, str] | None = None,
 ) -> Taken:
     """Keep the rows that the database has and the backup has not, but for those that only the deploy can have written.
 
@@ -87,6 +88,7 @@ async def take_salvage(
         beside: schemas that are not the application's, of which rows are kept, too.
         large: what the restore does to large objects: those that it takes away and that may be others' are kept, too.
         what: which rows these are, for people.
+        called: what to call tables that have another name only now. One whose name another one has keeps this one.
 
     Raises:
         BackupError: `backup.disk_full`, `backup.target_failed`, `backup.encryption_failed`; nothing is left behind.
@@ -109,13 +111,17 @@ async def take_salvage(
         found.append(_Found(table=taken_away[0], rows=taken_away[1], pages=0))
     if not found:
         return Taken(salvage=None, others=True)
+    taken = {one.table.table for one in found}
+    renamed = {name: was for name, was in (called or {}).items() if was not in taken}
     salvage = Salvage(
         id=new_id(clock),
         project=manifest.project,
         deploy_id=deploy_id,
         backup_id=manifest.id,
         at=clock.now(),
-        tables=tuple(one.table for one in found),
+        tables=tuple(
+            one.table.model_copy(update={"table": renamed.get(one.table.table, one.table.table)}) for one in found
+        ),
         location="",
         until=until,
     )

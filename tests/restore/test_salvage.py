@@ -175,6 +175,29 @@ async def test_rows_written_to_a_renamed_table_are_kept_under_the_names_that_it_
     assert rows(database.url, "select id, body from public.notes order by id") == [(1, "one"), (2, "two")]
 
 
+@pytest.mark.parametrize("targeted", [True, False])
+async def test_rows_written_to_the_table_that_took_a_renamed_ones_name_can_be_put_back(
+    database: Any, tmp_path: Path, targeted: bool
+) -> None:
+    psql(database.admin_url, "create extension if not exists dblink with schema extensions")
+    psql(database.url, "create table public.notes (id int primary key, body text)")
+    files = {
+        "20260101000000_first.sql": "alter table public.notes rename to notes_old; "
+        "create table public.notes (id int primary key, body text)",
+        "20260102000000_written.sql": application(database, "insert into public.notes values (2, 'two')"),
+        "20260103000000_fails.sql": "select 1/0",
+    }
+    write_migrations(tmp_path, files)
+    settings = make_settings(database.url, tmp_path, deploy={"targeted_restore": targeted})
+    outcome = await deploy(settings, "per_migration")
+    assert outcome.state == "restored", outcome.why
+    async with open_deps(settings) as deps:
+        [salvage] = await Salvages(deps).all()
+        assert counts(salvage) == {"public.notes": (1, 0)}
+        await Salvages(deps).apply(salvage.id, Wishes())
+    assert rows(database.url, "select id, body from public.notes") == [(2, "two")]
+
+
 async def test_a_renamed_table_that_is_locked_is_made_again(database: Any, tmp_path: Path) -> None:
     psql(database.admin_url, "create extension if not exists dblink with schema extensions")
     psql(database.url, "create table public.notes (id int primary key); insert into public.notes values (1)")
