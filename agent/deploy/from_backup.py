@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +13,21 @@ from agent.core import backups as core
 from agent.core.backups import Manifest
 from agent.core.compare import Differences
 from agent.core.large_objects import Goal
-from agent.core.models import BackupRecord, EventKind, Failure, Proposal, Severity
+from agent.core.models import BackupRecord, EventKind, Failure, Proposal, SequencePlace, Severity
 from agent.core.renamed import called_before
 from agent.core.restore_policy import RUNG_NAMES, estimate_seconds
 from agent.core.salvage import place
 from agent.deploy import large_objects
 from agent.deploy.approval import permitted, rungs_tried
 from agent.deploy.archive import load_manifest, opened
-from agent.deploy.carrying import Carrying
+from agent.deploy.carrying import Carrying, script
 from agent.deploy.deps import Run, failure_of
 from agent.deploy.ladder import compare, files_noted, report_rung, shut_out
 from agent.deploy.late import Guard, guard_from_here, keep_late
 from agent.deploy.renamed import renamed, seen_as_before
 from agent.deploy.restore import analyse, restore_in_place
 from agent.deploy.salvage import Taken, new_id, take_salvage
-from agent.deploy.snapshot import proof, read_proof
+from agent.deploy.snapshot import advance_sequences, proof, read_proof, read_sequences
 from agent.deploy.targeted import ORPHANED, NotPossible, Work, compose, naming_tables
 from agent.errors import AgentError, StatementError
 from agent.ports import Session
@@ -222,8 +222,9 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
     assert run.before is not None  # noqa: S101 - set before migrate
     try:
         await _keep_late(run)  # of rung 3, if nobody knows how it ended
-        guard, large, names = await _permitted_in_place(run, source)
+        planned = await _permitted_in_place(run, source)
         session = await run.session()
+        advanced = advance_sequences(session, planned.sequences) if planned.sequences else ""
         await restore_in_place(
             target=run.deps.target,
             tools=run.deps.tools,
@@ -233,10 +234,10 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
             clock=run.deps.clock,
             purpose=run.purpose,
             emit=run.emitter.put,
-            last=proof(session, run.before) if noted else "",
-            guard=guard,
-            large=large,
-            names=names,
+            last=script(advanced, proof(session, run.before) if noted else ""),
+            guard=planned.guard,
+            large=planned.large,
+            names=planned.names,
         )
         session = await run.session()
         proven = await read_proof(session) if noted else {}
@@ -249,7 +250,18 @@ async def _everything(run: Run, source: _Source, *, noted: bool) -> Failure | No
     return None if proven_whole else _not_proven(found)
 
 
-async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, list[Goal], tuple[str, ...]]:
+@dataclass(frozen=True, kw_only=True)
+class _InPlace:
+    """What rung 4 is run with. `sequences`: where those stand that rows in the salvage may have numbers of."""
+
+    guard: Guard
+    large: list[Goal]
+    names: tuple[str, ...]
+    sequences: Mapping[str, SequencePlace]
+
+
+async def _permitted_in_place(run: Run, source: _Source) -> _InPlace:
+    """What rung 4 does, once it may."""
     assert run.before is not None  # noqa: S101 - set before migrate
     deploy = await run.deps.store.get(run.deploy_id)
     undone = tuple(f"migration {version}" for version in deploy.versions)
@@ -266,12 +278,14 @@ async def _permitted_in_place(run: Run, source: _Source) -> tuple[Guard, list[Go
             large = await _large_objects(run, session, everything=True)
             await _salvage(run, session, source, None, large, names=names)
             schemas = list(source.manifest.schemas)
+            salvaged = source.taken is not None and source.taken.salvage is not None
+            sequences = await read_sequences(session, schemas) if salvaged else {}
             oids = [row["oid"] for row in await session.rows(sql.load("undo/objects"), {"schemas": schemas})]
             dangling = await naming_tables(session, schemas, oids, inside=False)
         _tell_dangling(run, dangling)
         waited = await permitted(run, _proposal(run, source, IN_PLACE, undone=undone, tables=run.before.tables))
         if not waited:
-            return guard, large, names
+            return _InPlace(guard=guard, large=large, names=names, sequences=sequences)
 
 
 async def _tell_taken_back(run: Run, session: Session) -> None:

@@ -134,7 +134,7 @@ async def rollback_rung(run: Run, session: Session) -> tuple[bool, Differences, 
     found = await compare(run, session)
     if found.sequences:
         assert run.before is not None  # noqa: S101 - set before migrate
-        await session.run(advance_sequences(session, run.before))
+        await session.run(advance_sequences(session, run.before.sequences))
         found = await compare(run, session)
     in_doubt = await run.deps.store.get_evidence(run.deploy_id, SINGLY) is not None
     if not (found.catalog or found.history or in_doubt):

@@ -76,9 +76,9 @@ async def read_sequences(session: Session, schemas: Sequence[str]) -> dict[str, 
     return found
 
 
-def advance_sequences(session: Session, before: Snapshot) -> str:
-    """SQL that sets sequences that would give again what they gave before to where they stood."""
-    values = json.dumps(before.sequences)
+def advance_sequences(session: Session, places: Mapping[str, SequencePlace]) -> str:
+    """SQL that sets sequences that would give again what they gave before to where they stood, in `places`."""
+    values = json.dumps(places)
     text = sql.load("snapshot/advance_sequences").replace("{tag}", dollar_tag(values))
     return session.bind(text, {"values": values})
 

@@ -175,7 +175,7 @@ async def compose(
                 *(outside.made(session, item, theirs) for item in again if item.kind not in first),
                 _keys(session, case, after=True),
                 *(_key(session, text, case.before[name].parent) for name, text in made.keys.items()),
-                advance_sequences(session, run.before),
+                advance_sequences(session, run.before.sequences),
                 await history_rows(session, folder),
                 proof(session, run.before, only=case.loaded),
                 sql.load("restore/reload"),
