@@ -82,7 +82,7 @@ async def _tables(session: Session, catalog: Mapping[str, CatalogObject], schema
         "names": [place.name for place in before.values()],
     }
     rows = await session.rows(sql.load("restore/relation_names"), asked)
-    now = {row["oid"]: Place(schemas[row["namespace"]], row["name"]) for row in rows}
+    now = {row["oid"]: Place(schemas[row["namespace"]], row["name"]) for row in rows if row["namespace"] in schemas}
     moved = list(tables_back(before, now, ours={row["oid"] for row in rows if row["ours"]}))
     statements = [f"ALTER TABLE {one.name} RENAME TO {one.new}" for one in moved]
     now |= {one.number: now[one.number]._replace(name=one.new) for one in moved}
