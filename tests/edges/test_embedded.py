@@ -172,9 +172,11 @@ async def test_start_can_be_cancelled(base):
 
 
 _CHILD = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from agent.edges.embedded import embedded_postgres
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
 
 async def main():
     async with embedded_postgres(Path(sys.argv[1])) as server:
