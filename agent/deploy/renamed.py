@@ -133,8 +133,10 @@ async def _named(
     with suppress(_Over):
         async with session.transaction(read_only=not names, repeatable=repeatable):
             if names:
-                timeout = session.bind(sql.load("restore/lock_timeout"), {"ms": round(options.lock_timeout_s * 1000)})
-                await session.run_many([sql.load("restore/quiet"), timeout.rstrip().rstrip(";"), *names])
+                await session.run(
+                    session.bind(sql.load("restore/lock_timeout"), {"ms": round(options.lock_timeout_s * 1000)})
+                )
+                await session.run_many([sql.load("restore/quiet"), *names])
             yield
             if names:
                 raise _Over

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from agent.deploy.backup import prune
 from agent.deploy.salvage_service import Salvages
 from agent.deploy.salvages import load_salvages
 from agent.errors import BackupError, NotFoundError
+from agent.settings import Settings
 from agent.sql import load
 from tests.restore.salvaging import application, failed
 from tests.support.deploying import deploy, make_settings, write_migrations
@@ -36,6 +37,15 @@ insert into public.notes (body) values ('one'), ('two'), ('three');
 
 def files_of(salvage: Any) -> list[Path]:
     return [path for path in Path(urlsplit(salvage.location).path).iterdir() if path.is_file()]
+
+
+async def restored(database: Any, folder: Path, files: dict[str, str], *, targeted: bool) -> Settings:
+    """Run a deploy that fails, and ends restored; its settings."""
+    write_migrations(folder, files)
+    settings = make_settings(database.url, folder, deploy={"targeted_restore": targeted})
+    outcome = await deploy(settings, "per_migration")
+    assert outcome.state == "restored", outcome.why
+    return settings
 
 
 def counts(salvage: Any) -> dict[str, tuple[int, int]]:
@@ -162,11 +172,7 @@ async def test_rows_written_to_a_renamed_table_are_kept_under_the_names_that_it_
         "20260102000000_written.sql": f"{writes};",
         "20260103000000_fails.sql": "select 1/0",
     }
-    write_migrations(tmp_path, files)
-    settings = make_settings(database.url, tmp_path, deploy={"targeted_restore": targeted})
-    outcome = await deploy(settings, "per_migration")
-    assert outcome.state == "restored", outcome.why
-    async with open_deps(settings) as deps:
+    async with open_deps(await restored(database, tmp_path, files, targeted=targeted)) as deps:
         salvages = await Salvages(deps).all()
         if targeted:
             assert salvages == []
@@ -188,18 +194,14 @@ async def test_rows_written_to_the_table_that_took_a_renamed_ones_name_can_be_pu
         "20260102000000_written.sql": application(database, "insert into public.notes values (2, 'two')"),
         "20260103000000_fails.sql": "select 1/0",
     }
-    write_migrations(tmp_path, files)
-    settings = make_settings(database.url, tmp_path, deploy={"targeted_restore": targeted})
-    outcome = await deploy(settings, "per_migration")
-    assert outcome.state == "restored", outcome.why
-    async with open_deps(settings) as deps:
+    async with open_deps(await restored(database, tmp_path, files, targeted=targeted)) as deps:
         [salvage] = await Salvages(deps).all()
         assert counts(salvage) == {"public.notes": (1, 0)}
         await Salvages(deps).apply(salvage.id, Wishes())
     assert rows(database.url, "select id, body from public.notes") == [(2, "two")]
 
 
-async def test_a_renamed_table_that_is_locked_is_made_again(database: Any, tmp_path: Path) -> None:
+async def test_where_a_renamed_table_is_locked_it_is_told_and_a_person_is_called(database: Any, tmp_path: Path) -> None:
     psql(database.admin_url, "create extension if not exists dblink with schema extensions")
     psql(database.url, "create table public.notes (id int primary key); insert into public.notes values (1)")
     files = {
@@ -244,12 +246,16 @@ async def test_a_deadlock_over_renamed_tables_is_tried_again(database: Any, tmp_
             application.execute("insert into public.first values (1)")
             application.commit()
 
+        writing: list[Future[None]] = []
+
         def begin(state: State) -> None:
             if state is State.ROLLING_BACK:
                 application.execute("insert into public.second values (1)")
-                aside.submit(write)
+                writing.append(aside.submit(write))
 
         outcome = await deploy(make_settings(database.url, tmp_path), "per_migration", moved=begin)
+        for one in writing:
+            one.result()
     assert outcome.state == "restored", outcome.why
     assert not [event for event in outcome.of("log") if "cannot be renamed back" in event.message]
     assert rows(database.url, "select o.id, t.id from public.one o, public.two t") == [(1, 1)]
