@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
-
-_ASIDE = re.compile(r'ALTER TABLE ((?:"(?:[^"]|"")+"|[^".]+)\.)(.+) RENAME TO (deploy_agent_new_\d+)', re.DOTALL)
 
 
 class Move(NamedTuple):
@@ -15,6 +13,13 @@ class Move(NamedTuple):
     number: int
     name: str
     new: str
+
+
+class Names(NamedTuple):
+    """What gives the names back, as SQL; and, by the names that they then have, what tables moved aside were called."""
+
+    statements: tuple[str, ...] = ()
+    called: Mapping[str, str] = MappingProxyType({})
 
 
 class Place(NamedTuple):
@@ -106,13 +111,3 @@ def tables_back(before: Mapping[int, Place], now: Mapping[int, Place], *, ours: 
         stayed = {oid: place.name for oid, place in before.items() if place.schema == schema and oid in there}
         for oid, name, new in moves(stayed, there, ours=ours):
             yield Move(oid, Place(schema, name).qualified, new)
-
-
-def called_before(names: Iterable[str]) -> dict[str, str]:
-    """What tables that were moved out of the way are called by the application, by the names that they have there.
-
-    Args:
-        names: the statements that do it.
-    """
-    found = [match for one in names if (match := _ASIDE.fullmatch(one))]
-    return {match[1] + match[3]: match[1] + match[2] for match in found}

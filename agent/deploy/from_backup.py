@@ -14,7 +14,7 @@ from agent.core.backups import Manifest
 from agent.core.compare import Differences
 from agent.core.large_objects import Goal
 from agent.core.models import BackupRecord, EventKind, Failure, Proposal, SequencePlace, Severity
-from agent.core.renamed import called_before
+from agent.core.renamed import Names
 from agent.core.restore_policy import RUNG_NAMES, estimate_seconds
 from agent.core.salvage import place
 from agent.deploy import large_objects
@@ -169,7 +169,7 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
         names = await _names(run, session, source, folder, chosen=run.deps.options.schemas)
         async with _as_before(run, session, names):
             guard = await _guard(run, session, source)
-            work = await _composed(run, session, source, folder, also=also, guard=guard, names=names)
+            work = await _composed(run, session, source, folder, also=also, guard=guard, names=names.statements)
             work = work.with_large_objects(session, await _large_objects(run, session, everything=False))
             await _salvage(run, session, source, work.present, work.large, names=names)
         _tell_dangling(run, work.dangling)
@@ -178,10 +178,8 @@ async def _permitted(run: Run, source: _Source, folder: Path, also: Collection[s
             return work
 
 
-async def _names(
-    run: Run, session: Session, source: _Source, folder: Path, *, chosen: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """SQL that gives what was renamed its name back: as much of it as the database takes."""
+async def _names(run: Run, session: Session, source: _Source, folder: Path, *, chosen: Sequence[str] = ()) -> Names:
+    """What gives what was renamed its name back: as much of it as the database takes."""
     names = await renamed(session, source.manifest, folder, chosen=chosen, tables=True)
     try:
         async with _as_before(run, session, names):
@@ -195,8 +193,8 @@ async def _names(
         return schemas
 
 
-def _as_before(run: Run, session: Session, names: Sequence[str]) -> AbstractAsyncContextManager[None]:
-    return seen_as_before(session, names, run.deps.backup, repeatable=True)
+def _as_before(run: Run, session: Session, names: Names) -> AbstractAsyncContextManager[None]:
+    return seen_as_before(session, names.statements, run.deps.backup, repeatable=True)
 
 
 async def _composed(
@@ -256,7 +254,7 @@ class _InPlace:
 
     guard: Guard
     large: list[Goal]
-    names: tuple[str, ...]
+    names: Sequence[str]
     sequences: Mapping[str, SequencePlace]
 
 
@@ -285,7 +283,7 @@ async def _permitted_in_place(run: Run, source: _Source) -> _InPlace:
         _tell_dangling(run, dangling)
         waited = await permitted(run, _proposal(run, source, IN_PLACE, undone=undone, tables=run.before.tables))
         if not waited:
-            return _InPlace(guard=guard, large=large, names=names, sequences=sequences)
+            return _InPlace(guard=guard, large=large, names=names.statements, sequences=sequences)
 
 
 async def _tell_taken_back(run: Run, session: Session) -> None:
@@ -320,18 +318,18 @@ async def _salvage(
     tables: Collection[str] | None,
     large: Collection[Goal],
     *,
-    names: Sequence[str],
+    names: Names,
 ) -> None:
     """Keep what the application wrote, in place of what was kept for a try before this one.
 
     Args:
         large: what is done with large objects.
-        names: SQL that has given it the names that it has; only this session sees it so.
+        names: what has given it the names that it has; only this session sees it so.
     """
     earlier = source.taken
     source.taken = await take_salvage(
         session=session,
-        target=None if names else run.deps.target,
+        target=None if names.statements else run.deps.target,
         purpose=run.purpose,
         objects=run.deps.objects,
         manifest=source.manifest,
@@ -339,7 +337,7 @@ async def _salvage(
         deploy_id=run.deploy_id,
         tables=tables,
         large=large,
-        called=called_before(names),
+        called=names.called,
         clock=run.deps.clock,
         emit=run.emitter.put,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from agent import sql
 from agent.core.backups import CATALOG, Manifest
 from agent.core.catalog import CatalogObject
-from agent.core.renamed import Move, Place, in_two_steps, moves, schemas_back, tables_back
+from agent.core.renamed import Move, Names, Place, in_two_steps, moves, schemas_back, tables_back
 from agent.deploy.archive import BackupOptions
 from agent.deploy.carrying import LOCKED
 from agent.deploy.snapshot import application_schemas, backup_catalog
@@ -29,8 +29,8 @@ class _Over(Exception):  # noqa: N818 - ends a transaction that is to be rolled 
 
 async def renamed(
     session: Session, manifest: Manifest, folder: Path, *, chosen: Sequence[str] = (), tables: bool
-) -> tuple[str, ...]:
-    """SQL that gives what is in a backup the names that it had; nothing if nothing was renamed.
+) -> Names:
+    """What gives what is in a backup the names that it had; nothing if nothing was renamed.
 
     Schemas, tables and columns are told by their names: all that is in them would be made again from the backup, and
     what belongs to others in it would be lost.
@@ -42,7 +42,7 @@ async def renamed(
             again in any case.
     """
     if not await asyncio.to_thread((folder / CATALOG).exists):  # not in backups of an earlier version
-        return ()
+        return Names()
     catalog = await backup_catalog(folder)
     before = {item.objid: name.removeprefix("schema:") for name, item in catalog.items() if item.kind == "schema"}
     rows = await session.rows(sql.load("restore/schema_names"))
@@ -56,13 +56,14 @@ async def renamed(
             row["oid"] for row in rows if row["ours"] and row["name"] in ours and (row["oid"] in before or not chosen)
         },
     )
-    names = schemas_back(moved)
-    if tables:
-        names += tuple(await _tables(session, catalog, called | {one.number: one.new for one in moved}))
-    return names
+    names = Names(schemas_back(moved))
+    if not tables:
+        return names
+    inside = await _tables(session, catalog, called | {one.number: one.new for one in moved})
+    return Names(names.statements + inside.statements, inside.called)
 
 
-async def _tables(session: Session, catalog: Mapping[str, CatalogObject], schemas: Mapping[int, str]) -> list[str]:
+async def _tables(session: Session, catalog: Mapping[str, CatalogObject], schemas: Mapping[int, str]) -> Names:
     """The same of tables and columns.
 
     Args:
@@ -85,6 +86,7 @@ async def _tables(session: Session, catalog: Mapping[str, CatalogObject], schema
     now = {row["oid"]: Place(schemas[row["namespace"]], row["name"]) for row in rows if row["namespace"] in schemas}
     moved = list(tables_back(before, now, ours={row["oid"] for row in rows if row["ours"]}))
     statements = [f"ALTER TABLE {one.name} RENAME TO {one.new}" for one in moved]
+    aside = {one.number: now[one.number] for one in moved if one.number not in before}
     now |= {one.number: now[one.number]._replace(name=one.new) for one in moved}
     late: list[str] = []
     back = [oid for oid, place in before.items() if now.get(oid) == place]  # the others are made again
@@ -97,7 +99,8 @@ async def _tables(session: Session, catalog: Mapping[str, CatalogObject], schema
             changed, after = in_two_steps(changed, table=row["oid"], inherited=row["inherited"])
             late += [f"{rename}{one.name} TO {one.new}" for one in after]
         statements += [f"{rename}{one.name} TO {one.new}" for one in changed]
-    return statements + late
+    was_called = {now[oid].qualified: place.qualified for oid, place in aside.items()}
+    return Names((*statements, *late), was_called)
 
 
 @asynccontextmanager
@@ -107,7 +110,7 @@ async def seen_as_before(
     """A transaction to look around in, in which all has the names that it had. It changes nothing.
 
     Args:
-        names: see `renamed`.
+        names: SQL, see `renamed`.
         options: how long, and how often, locks on what is renamed are waited for.
         repeatable: see `Session.transaction`.
 

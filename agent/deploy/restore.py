@@ -106,7 +106,7 @@ async def restore_in_place(
                     large = await large_objects.plan(session, known, large_objects.Rules(), now=present)
             last = script(large_objects.put(session, large), last)
             if names is None:
-                names = await renamed(session, manifest, folder, tables=False)
+                names = (await renamed(session, manifest, folder, tables=False)).statements
             if names:
                 async with seen_as_before(session, names, options):
                     plan = await _plan(session, tools, manifest, folder, last=last, guard=guard, shared=shared)
